@@ -1,0 +1,116 @@
+/**
+ * The command line.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli";
+
+/** What the command line says. */
+export interface Args {
+  host: string;
+  certPath?: string;
+  tlsVerify: boolean;
+  config?: string;
+  socket: string;
+  debug: boolean;
+  version: boolean;
+  help: boolean;
+}
+
+/** A command line that can't be followed. */
+export class UsageError extends Error {
+  /** @param problem What is wrong with it. */
+  constructor(problem: string) {
+    super(problem);
+    this.name = "UsageError";
+  }
+}
+
+const TEXTS = ["host", "cert-path", "config", "socket"];
+const SWITCHES = ["tls-verify", "debug", "version", "help"];
+
+/** Go's `strconv.ParseBool`: old unit files may say `-tls-verify=1`. */
+const BOOLEANS: Record<string, boolean> = {
+  ...{ "1": true, t: true, T: true, true: true, TRUE: true, True: true },
+  ...{
+    "0": false,
+    f: false,
+    F: false,
+    false: false,
+    FALSE: false,
+    False: false,
+  },
+};
+
+/** One line for whoever mistyped. */
+export const USAGE = "usage: docker-policy-plugin [--host URL] " +
+  "[--cert-path DIR] [--tls-verify] [--config FILE] [--socket PATH] " +
+  "[--debug] [--version] [--help]";
+
+/** What `--help` prints. */
+export const HELP = `${USAGE}
+
+An authorization plugin for the Docker Engine.
+
+  --host URL       engine to ask: unix:///path or tcp://host:port
+                   (default unix:///var/run/docker.sock)
+  --cert-path DIR  cert.pem and key.pem to show an engine behind TLS
+  --tls-verify     verify the engine's certificate by ca.pem in that directory
+  --config FILE    policy (default /etc/docker/docker-policy-plugin.toml)
+  --socket PATH    where to listen for the engine
+                   (default /run/docker/plugins/docker-policy-plugin.sock)
+  --debug          log every guarded call, not only denials
+  --version        print the version
+  --help           print this
+
+Options take one dash or two, and "=" or a space before their value.`;
+
+/**
+ * Reads the command line, with Go's spelling of flags: \`-host x\`, \`--host=x\`.
+ *
+ * @param args The arguments.
+ * @returns What they say.
+ * @throws {UsageError} where one is unknown, or lacks its value.
+ */
+export function readArgs(args: readonly string[]): Args {
+  const parsed: Record<string, string | boolean | undefined> = parseArgs(
+    // parseArgs takes "-host" for a cluster of one-letter flags.
+    args.map((arg) => arg.replace(/^-(?=[a-z]{2})/, "--")).map(plainSwitch),
+    {
+      string: TEXTS,
+      boolean: SWITCHES,
+      default: {
+        host: "unix:///var/run/docker.sock",
+        socket: "/run/docker/plugins/docker-policy-plugin.sock",
+      },
+      unknown: (arg: string) => {
+        throw new UsageError(
+          arg.startsWith("-") ? `unknown option ${arg}` : `what is ${arg}?`,
+        );
+      },
+    },
+  );
+  for (const name of TEXTS) {
+    if (parsed[name] === "") throw new UsageError(`--${name} needs a value`);
+  }
+  return {
+    host: parsed.host as string,
+    certPath: parsed["cert-path"] as string | undefined,
+    tlsVerify: parsed["tls-verify"] === true,
+    config: parsed.config as string | undefined,
+    socket: parsed.socket as string,
+    debug: parsed.debug === true,
+    version: parsed.version === true,
+    help: parsed.help === true,
+  };
+}
+
+/** parseArgs takes any value of a switch but "false" for true. */
+function plainSwitch(arg: string): string {
+  const [, name, value] = /^--([a-z-]+)=(.*)$/s.exec(arg) ?? [];
+  if (!SWITCHES.includes(name)) return arg;
+  if (!Object.hasOwn(BOOLEANS, value)) {
+    throw new UsageError(`--${name}=${value}: give true or false`);
+  }
+  return `--${name}=${BOOLEANS[value]}`;
+}

@@ -1,0 +1,78 @@
+/**
+ * Who is exempt from a policy.
+ *
+ * @module
+ */
+
+/** Users and groups that a policy does not judge. */
+export interface Exemptions {
+  readonly allowUser: readonly string[];
+  readonly allowGroup: readonly string[];
+}
+
+/** Looks up the groups of a user of this host, through NSS. */
+export type LookUpGroups = (user: string) => Promise<readonly string[]>;
+
+/** How long the groups of a user are remembered, in milliseconds. */
+const CACHE_TIME = 60_000;
+
+/** More users than this at once, and the memory starts anew. */
+const CACHE_SIZE = 1000;
+
+/**
+ * Makes the check whether a user is exempt.
+ *
+ * @param lookUp Looks up a user's groups.
+ * @param now The time in milliseconds, for tests.
+ * @returns The check. The user is the AuthZ request's: the common name of a
+ *   verified client certificate, empty where there is none.
+ */
+export function exemptionCheck(
+  lookUp: LookUpGroups = hostGroups,
+  now: () => number = Date.now,
+): (user: string, exemptions: Exemptions) => Promise<boolean> {
+  const cache = new Map<
+    string,
+    { until: number; groups: Promise<readonly string[]> }
+  >();
+
+  function groupsOf(user: string): Promise<readonly string[]> {
+    const known = cache.get(user);
+    if (known && known.until > now()) return known.groups;
+    if (cache.size >= CACHE_SIZE) cache.clear();
+    const groups = lookUp(user);
+    cache.set(user, { until: now() + CACHE_TIME, groups });
+    groups.catch(() => cache.delete(user));
+    return groups;
+  }
+
+  return async (user, { allowUser, allowGroup }) => {
+    if (user === "") return false;
+    if (allowUser.includes(user)) return true;
+    if (allowGroup.length === 0 || !isUserName(user)) return false;
+    const groups = await groupsOf(user);
+    return allowGroup.some((group) => groups.includes(group));
+  };
+}
+
+/**
+ * A certificate can name anything: `id` would take a number, or one behind a
+ * sign or a space, for a user ID, and a dash for an option.
+ */
+function isUserName(user: string): boolean {
+  // deno-lint-ignore no-control-regex -- a name with a NUL can't be passed on
+  return !/^[-+\s]|^[0-9]+$|[\u0000-\u001f]/.test(user);
+}
+
+/** Through `id`, so that every NSS source counts: files, SSSD, IdM. */
+async function hostGroups(user: string): Promise<readonly string[]> {
+  const { stdout } = await new Deno.Command("id", {
+    // -z since a group's name can hold spaces ("domain users").
+    args: ["-Gnz", "--", user],
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  // An unknown user prints nothing. `id` also fails where a group has no name,
+  // and prints the others.
+  return new TextDecoder().decode(stdout).split("\0").filter((name) => name);
+}

@@ -1,0 +1,200 @@
+/**
+ * Listens for the engine: on a socket of our own, or on systemd's.
+ *
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { PluginHandler } from "./plugin.ts";
+import { PLUGIN_CONTENT_TYPE } from "./wire.ts";
+
+/** A server that is up. */
+export interface Listener {
+  /** What it listens on, for the log. */
+  where: string;
+  /** Stops accepting, answers what came in, and removes its socket file. */
+  close(): Promise<void>;
+}
+
+/** The socket can't be had. */
+export class ListenError extends Error {
+  /** @param problem Which socket, why, and what to do. */
+  constructor(problem: string) {
+    super(problem);
+    this.name = "ListenError";
+  }
+}
+
+/** The first file descriptor that systemd passes (sd_listen_fds(3)). */
+const FIRST_FD = 3;
+
+/** Before it, `listen({ fd })` opens a TCP port, or fails. */
+const FIRST_DENO_WITH_FD = [2, 8];
+
+/**
+ * Listens where the environment says: on the socket that systemd passes, or else
+ * on a socket file of our own.
+ *
+ * @param handler Answers the requests.
+ * @param path The socket file, where systemd passes none.
+ * @param environment `LISTEN_FDS` and `LISTEN_PID`, as systemd sets them.
+ * @returns The server, ready to answer.
+ * @throws {ListenError} where the socket can't be had.
+ */
+export async function listen(
+  handler: PluginHandler,
+  path: string,
+  environment: { fds?: string; pid?: string },
+): Promise<Listener> {
+  const passed = environment.fds !== undefined &&
+    environment.pid === String(Deno.pid);
+  if (!passed) return await listenOnPath(handler, path);
+  if (environment.fds !== "1") {
+    throw new ListenError(
+      `systemd passes ${environment.fds} sockets (LISTEN_FDS): ` +
+        "give one ListenStream= in the .socket unit",
+    );
+  }
+  const [major, minor] = Deno.version.deno.split(".").map(Number);
+  const [needMajor, needMinor] = FIRST_DENO_WITH_FD;
+  if (major < needMajor || (major === needMajor && minor < needMinor)) {
+    throw new ListenError(
+      `this executable is built on Deno ${Deno.version.deno}, which can't take ` +
+        "over systemd's socket: build it on Deno 2.8 or later, or disable the " +
+        ".socket unit, so that it listens on a socket of its own",
+    );
+  }
+  return await listenOnDescriptor(handler);
+}
+
+async function listenOnPath(
+  handler: PluginHandler,
+  path: string,
+): Promise<Listener> {
+  await makeWay(path);
+  let server: Deno.HttpServer;
+  try {
+    server = Deno.serve({ path, onListen() {} }, async (request) => {
+      const { status, body } = await handler({
+        method: request.method,
+        path: new URL(request.url).pathname,
+        body: request.body ?? NO_BODY,
+      });
+      return new Response(body, {
+        status,
+        headers: { "Content-Type": PLUGIN_CONTENT_TYPE },
+      });
+    });
+  } catch (error) {
+    throw new ListenError(`can't listen on ${path}: ${messageOf(error)}`);
+  }
+  Deno.chmodSync(path, 0o600);
+  return {
+    where: path,
+    async close() {
+      await server.shutdown();
+      removeIfThere(path);
+    },
+  };
+}
+
+const NO_BODY: AsyncIterable<Uint8Array> = {
+  async *[Symbol.asyncIterator]() {},
+};
+
+/** Makes the directory, and removes the socket file of somebody who is gone. */
+async function makeWay(path: string): Promise<void> {
+  try {
+    const slash = path.lastIndexOf("/");
+    if (slash > 0) Deno.mkdirSync(path.slice(0, slash), { recursive: true });
+    const there = Deno.lstatSync(path);
+    if (!there.isSocket) {
+      throw new ListenError(`${path} is not a socket: remove it`);
+    }
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    if (error instanceof ListenError) throw error;
+    throw new ListenError(`can't listen on ${path}: ${messageOf(error)}`);
+  }
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) {
+      removeIfThere(path);
+      return;
+    }
+    throw new ListenError(`can't listen on ${path}: ${messageOf(error)}`);
+  }
+  throw new ListenError(
+    `${path} is in use by ${await holderOf(path)}: stop that first`,
+  );
+}
+
+/** Who listens on a socket file, as `ss` (iproute2) tells. */
+async function holderOf(path: string): Promise<string> {
+  try {
+    const { stdout } = await new Deno.Command("ss", {
+      args: ["-xlpH", "src", path],
+      stderr: "null",
+    }).output();
+    const [, name, pid] = /users:\(\("([^"]*)",pid=(\d+)/
+      .exec(new TextDecoder().decode(stdout)) ?? [];
+    if (pid !== undefined) return `${name} (process ${pid})`;
+  } catch {
+    // Without ss the name is missing, not the refusal.
+  }
+  return "another process";
+}
+
+/** Deno has no API of its own for a descriptor that is open already. */
+async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
+  const { createServer } = await import("node:http");
+  const serve = async (request: IncomingMessage, response: ServerResponse) => {
+    const { status, body } = await handler({
+      method: request.method ?? "",
+      path: new URL(request.url ?? "/", "http://plugin").pathname,
+      body: request,
+    });
+    response.writeHead(status, { "Content-Type": PLUGIN_CONTENT_TYPE });
+    response.end(body);
+  };
+  const server = createServer((request, response) => {
+    serve(request, response).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) =>
+      reject(
+        new ListenError(`can't take over systemd's socket: ${error.message}`),
+      ));
+    server.listen({ fd: FIRST_FD }, resolve);
+  });
+  const address = server.address();
+  if (typeof address === "object" && address?.port !== undefined) {
+    server.close();
+    throw new ListenError(
+      `systemd's socket turned out to be TCP port ${address.port}: ` +
+        "ListenStream= must be a path",
+    );
+  }
+  return {
+    where: "the socket that systemd passed",
+    close() {
+      const closed = new Promise<void>((resolve) =>
+        server.close(() => resolve())
+      );
+      server.closeIdleConnections();
+      return closed;
+    },
+  };
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,47 @@
+/** A policy has nothing against the call. */
+export interface Allowed {
+  allow: true;
+}
+
+/** A policy refuses the call. */
+export interface Denial {
+  allow: false;
+  /** Stable short name of the rule that refused, such as `volumes/named`. */
+  rule: string;
+  /** What the docker user reads after `authorization denied by plugin NAME: `. */
+  message: string;
+}
+
+/** What a policy makes of one call. */
+export type Decision = Allowed | Denial;
+
+/** The one way to say yes. */
+export const ALLOW: Allowed = { allow: true };
+
+/**
+ * Refuses a call.
+ *
+ * @param rule Stable short name of the rule, such as `volumes/named`.
+ * @param message Short, lower-case, naming the thing refused.
+ * @returns The denial.
+ */
+export function deny(rule: string, message: string): Denial {
+  return { allow: false, rule, message };
+}
+
+/**
+ * Makes a name that came out of a request fit for a message or a log line:
+ * control characters are escaped, and what is too long is cut.
+ *
+ * @param name Any text, of any length.
+ * @param limit Longest text to return, in UTF-16 code units.
+ * @returns One printable line.
+ */
+export function shown(name: string, limit = 200): string {
+  const cut = name.length > limit ? name.slice(0, limit) + "…" : name;
+  return cut.replace(
+    // deno-lint-ignore no-control-regex -- these are what must not reach a terminal or a log line
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu,
+    (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"),
+  );
+}

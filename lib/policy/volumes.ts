@@ -1,0 +1,372 @@
+/**
+ * The volume policy: bind mounts and tmpfs are the only storage that a container
+ * gets.
+ *
+ * @module
+ */
+import type { ContainerFacts, Engine, ServiceSpecFacts } from "../engine.ts";
+import type { Call } from "../request/call.ts";
+import type { Struct } from "../request/struct.ts";
+import { Unreadable } from "../request/unreadable.ts";
+import { olderThan } from "../request/uri.ts";
+import { ALLOW, type Decision, type Denial, deny, shown } from "./decision.ts";
+import { cleanPath } from "./paths.ts";
+import { parsePlatform } from "./platform.ts";
+
+/** What an administrator can set about volumes. */
+export interface VolumesPolicy {
+  /** Whether `docker build` without BuildKit, which can leave volumes, is open. */
+  readonly allowClassicBuild: boolean;
+}
+
+/**
+ * Judges a guarded call.
+ *
+ * @param policy The administrator's settings.
+ * @param call The call as the engine reads it.
+ * @param engine The engine, for what only it knows.
+ * @returns The decision.
+ * @throws {Unreadable} where the call cannot be read as the engine reads it.
+ * @throws {EngineError} where the engine cannot be asked.
+ */
+export function judgeVolumes(
+  policy: VolumesPolicy,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> | Decision {
+  switch (call.endpoint.name) {
+    case "container create":
+      return judgeCreate(call, engine);
+    case "container start":
+      return judgeStart(call, engine);
+    case "container restart":
+    case "container archive":
+      return judgeContainer(call.subject, engine);
+    case "container update":
+      return judgeUpdate(call, engine);
+    case "service create":
+      return judgeServiceCreate(call, engine);
+    case "service update":
+      return judgeServiceUpdate(call, engine);
+    case "build":
+      return judgeBuild(policy, call);
+  }
+}
+
+/**
+ * `-v`, `--mount`, `--volumes-from`, `VOLUME`: what daemon/create_unix.go and
+ * daemon/volumes.go make of a create request.
+ */
+async function judgeCreate(call: Call, engine: Engine): Promise<Decision> {
+  const body = call.body();
+  const host = readStorage(body.struct("HostConfig"));
+  const denied = judgeStorage(host) ??
+    // Up to 26.1 engines read HostConfig's fields here too, where there is no
+    // HostConfig (runconfig/config_unix.go).
+    judgeStorage(readStorage(body));
+  if (denied) return denied;
+
+  const covered = coveredPaths(host);
+  const uncovered = body.keys("Volumes").find((path) =>
+    !covered.has(cleanPath(path))
+  );
+  if (uncovered !== undefined) {
+    return refuse("anonymous", `anonymous volume at ${shown(uncovered)}`);
+  }
+  const image = body.string("Image");
+  return await judgeImage(image, covered, call, engine);
+}
+
+/** The image's `VOLUME`s, less what the container covers. */
+async function judgeImage(
+  name: string,
+  covered: Set<string>,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  if (name === "") return ALLOW; // The engine has no image to take volumes from.
+  const image = await engine.inspectImage(name, await platformOf(call, engine));
+  if (!image) return ALLOW; // The engine's own 404 is the right answer.
+  return judgeImageVolumes(name, image.volumes, covered);
+}
+
+function judgeImageVolumes(
+  name: string,
+  volumes: readonly string[],
+  covered: Set<string>,
+): Decision {
+  const uncovered = volumes.find((path) => !covered.has(cleanPath(path)));
+  return uncovered === undefined ? ALLOW : refuse(
+    "image",
+    `image ${shown(name)} declares VOLUME ${shown(uncovered)}`,
+  );
+}
+
+/**
+ * The platform that picks one of several images behind a name; only the
+ * containerd image store keeps several.
+ */
+async function platformOf(call: Call, engine: Engine) {
+  const text = call.query.get("platform") ?? "";
+  // `platform` came with API 1.41 (postContainersCreate).
+  const ignored = call.apiVersion !== undefined &&
+    olderThan(call.apiVersion, "1.41");
+  if (text === "" || ignored) return undefined;
+  if (!await engine.keepsPlatforms()) return undefined;
+  const platform = parsePlatform(text);
+  if (!platform) {
+    throw new Unreadable(
+      `platform "${shown(text)}" is unclear: write it as linux/amd64`,
+    );
+  }
+  if (!await engine.inspectsPlatforms()) {
+    throw new Unreadable(
+      `this engine can't tell the image of platform ${shown(text)}: ` +
+        "use Docker Engine 28.1 or later, or leave the platform out",
+    );
+  }
+  return platform;
+}
+
+async function judgeStart(call: Call, engine: Engine): Promise<Decision> {
+  // Only then does `start` take a HostConfig (postContainersStart in 20.10);
+  // a version that is not in the path is a later one.
+  if (call.apiVersion !== undefined && olderThan(call.apiVersion, "1.24")) {
+    if (call.mayHaveHiddenBody) call.body(); // Throws, saying why.
+    if (call.hasBody) {
+      const body = call.body();
+      const denied = judgeStorage(readStorage(body.struct("HostConfig"))) ??
+        judgeStorage(readStorage(body));
+      if (denied) return denied;
+    }
+  }
+  return await judgeContainer(call.subject, engine);
+}
+
+/** A restart policy starts the container at the engine's next start. */
+async function judgeUpdate(call: Call, engine: Engine): Promise<Decision> {
+  const policy = call.body().struct("RestartPolicy")?.string("Name") ?? "";
+  return policy === "" || policy === "no"
+    ? ALLOW
+    : await judgeContainer(call.subject, engine);
+}
+
+/** A container that is there already, whoever made it and when. */
+async function judgeContainer(name: string, engine: Engine): Promise<Decision> {
+  const container = await engine.inspectContainer(name);
+  if (!container) return ALLOW; // The engine's own 404 is the right answer.
+  return judgeContainerMounts(name, container);
+}
+
+/**
+ * Judges what a container really has, as its inspect shows it.
+ *
+ * @param name What to call the container.
+ * @param container Its inspect.
+ * @returns The decision.
+ */
+export function judgeContainerMounts(
+  name: string,
+  container: ContainerFacts,
+): Decision {
+  for (const { type, name: volume, destination } of container.mounts) {
+    if (isHarmless(type)) continue;
+    const what = type !== "volume"
+      ? `a mount of type ${shown(type)}`
+      : isAnonymous(volume)
+      ? "an anonymous volume"
+      : `volume "${shown(volume)}"`;
+    return refuse(
+      "container",
+      `container ${shown(name)} has ${what} at ${shown(destination)}`,
+    );
+  }
+  return ALLOW;
+}
+
+async function judgeServiceCreate(
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  return await judgeService(readService(call.body()), undefined, engine);
+}
+
+async function judgeServiceUpdate(
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const service = await engine.inspectService(call.subject);
+  // `rollback` is read from the query alone (updateService in moby's
+  // daemon/server/router/swarm/cluster_routes.go).
+  if (call.query.get("rollback") !== "previous") {
+    return await judgeService(
+      readService(call.body()),
+      service?.spec,
+      engine,
+    );
+  }
+  if (!service?.previousSpec) return ALLOW; // The engine refuses it itself.
+  return await judgeService(service.previousSpec, service.spec, engine);
+}
+
+/** The engine makes the tasks' containers itself, and asks nobody then. */
+async function judgeService(
+  spec: ServiceSpecFacts,
+  current: ServiceSpecFacts | undefined,
+  engine: Engine,
+): Promise<Decision> {
+  const denied = spec.mounts.map(judgeMount).find((denial) => denial);
+  if (denied) return denied;
+  if (spec.image === "") return ALLOW; // No container task.
+
+  const covered = new Set(spec.mounts.map(({ target }) => cleanPath(target)));
+  const uncovers = current?.mounts.some(({ target }) =>
+    !covered.has(cleanPath(target))
+  );
+  if (current?.image === spec.image && !uncovers) return ALLOW;
+
+  const image = await engine.inspectImage(spec.image);
+  const name = shown(spec.image);
+  if (!image) {
+    return refuse(
+      "service-image",
+      `image ${name} is not on this host, so that its volumes can't be seen: ` +
+        "pull it first",
+    );
+  }
+  const decision = judgeImageVolumes(spec.image, image.volumes, covered);
+  if (!decision.allow) return decision;
+  // A tag is pulled again before each task (pullImage in moby's
+  // daemon/cluster/executor/container/adapter.go), and may be another image by
+  // then.
+  if (!/^(.+@)?sha256:[0-9a-f]{64}$/.test(spec.image)) {
+    return refuse(
+      "service-tag",
+      `service image ${name} is not pinned, and the engine pulls a tag again ` +
+        `for each task: name it by digest or by image ID (${image.id})`,
+    );
+  }
+  return ALLOW;
+}
+
+/** A failing step of a classic build leaves the volumes of its container. */
+function judgeBuild(policy: VolumesPolicy, call: Call): Decision {
+  if (policy.allowClassicBuild) return ALLOW;
+  if (call.query.get("version") === "2" && !call.mayHaveHiddenBody) {
+    return ALLOW;
+  }
+  return refuse(
+    "classic-build",
+    "a classic build can leave volumes behind: build with BuildKit",
+  );
+}
+
+interface Mount {
+  type: string;
+  source: string;
+  target: string;
+}
+
+/** The fields of the engine's HostConfig that bring storage, or cover a path. */
+interface Storage {
+  binds: string[];
+  mounts: Mount[];
+  volumesFrom: string[];
+  tmpfs: string[];
+}
+
+function readStorage(hostConfig: Struct | undefined): Storage {
+  return {
+    binds: hostConfig?.strings("Binds") ?? [],
+    mounts: hostConfig?.structs("Mounts").map(readMount) ?? [],
+    volumesFrom: hostConfig?.strings("VolumesFrom") ?? [],
+    tmpfs: hostConfig?.keys("Tmpfs") ?? [],
+  };
+}
+
+function readMount(mount: Struct): Mount {
+  return {
+    type: mount.string("Type"),
+    source: mount.string("Source"),
+    target: mount.string("Target"),
+  };
+}
+
+function readService(body: Struct): ServiceSpecFacts {
+  const container = body.struct("TaskTemplate")?.struct("ContainerSpec");
+  return {
+    image: container?.string("Image") ?? "",
+    mounts: container?.structs("Mounts").map(readMount).map((mount) => ({
+      ...mount,
+      // A service's mount type is looked up in upper case, and none means bind
+      // (containerToGRPC in moby's daemon/cluster/convert/container.go).
+      type: mount.type.toLowerCase() || "bind",
+    })) ?? [],
+  };
+}
+
+function judgeStorage(storage: Storage): Denial | undefined {
+  for (const bind of storage.binds) {
+    const { source, target } = splitBind(bind);
+    if (source.startsWith("/")) continue;
+    return source === ""
+      ? refuse("anonymous", `anonymous volume at ${shown(target)}`)
+      : refuse("named", `named volume "${shown(source)}"`);
+  }
+  for (const mount of storage.mounts) {
+    const denied = judgeMount(mount);
+    if (denied) return denied;
+  }
+  const [from] = storage.volumesFrom;
+  return from === undefined
+    ? undefined
+    : refuse("volumes-from", `--volumes-from ${shown(from)}`);
+}
+
+function judgeMount({ type, source, target }: Mount): Denial | undefined {
+  if (isHarmless(type)) return undefined;
+  if (type !== "volume") {
+    return refuse(
+      "mount-type",
+      `mount of type ${shown(type) || '""'} at ${shown(target)}`,
+    );
+  }
+  return source === ""
+    ? refuse("anonymous", `anonymous volume at ${shown(target)}`)
+    : refuse("named", `named volume "${shown(source)}"`);
+}
+
+/** An image mount is read-only, and brings no storage. */
+function isHarmless(mountType: string): boolean {
+  return mountType === "bind" || mountType === "tmpfs" || mountType === "image";
+}
+
+/** The engine names anonymous volumes itself (stringid.GenerateRandomID). */
+function isAnonymous(volume: string): boolean {
+  return /^[0-9a-f]{64}$/.test(volume);
+}
+
+/** `ParseMountRaw` in moby's daemon/volume/mounts/linux_parser.go. */
+function splitBind(bind: string): { source: string; target: string } {
+  const [first, second] = bind.split(":");
+  return second === undefined
+    ? { source: "", target: first }
+    : { source: first, target: second };
+}
+
+/**
+ * Where the engine finds something mounted already, and so makes no volume:
+ * `HasMountFor` in moby's daemon/container/container_unix.go, which compares the
+ * keys of Tmpfs as they are.
+ */
+function coveredPaths(storage: Storage): Set<string> {
+  return new Set([
+    ...storage.binds.map((bind) => cleanPath(splitBind(bind).target)),
+    ...storage.mounts.map(({ target }) => cleanPath(target)),
+    ...storage.tmpfs,
+  ]);
+}
+
+function refuse(rule: string, what: string): Denial {
+  return deny(`volumes/${rule}`, `volumes are not allowed: ${what}`);
+}

@@ -1,0 +1,122 @@
+/**
+ * The calls of the engine's API that a policy judges: the specification of what
+ * is guarded. A call that no row matches is allowed without another thought.
+ *
+ * @module
+ */
+
+/** The sections of the configuration, each a policy. */
+export type Section = "volumes";
+
+/** One call, or family of calls, of the engine's API. */
+export interface Endpoint {
+  /** What the call does; the name by which policies know it. */
+  readonly name: EndpointName;
+  /** HTTP method; the engine's router tells letter case apart. */
+  readonly method: "POST" | "PUT";
+  /**
+   * Path without API version, in the notation of the engine's own router
+   * (moby's daemon/server/router/*): `{name:.*}` takes anything, slashes too.
+   */
+  readonly path: string;
+  /** The policies that judge it, in the order in which they are asked. */
+  readonly judges: readonly Section[];
+}
+
+/** Names of the guarded calls. */
+export type EndpointName =
+  | "container create"
+  | "container start"
+  | "container restart"
+  | "container update"
+  | "container archive"
+  | "service create"
+  | "service update"
+  | "build";
+
+/** Every guarded call. */
+export const ENDPOINTS: readonly Endpoint[] = [
+  {
+    name: "container create",
+    method: "POST",
+    path: "/containers/create",
+    judges: ["volumes"],
+  },
+  {
+    name: "container start",
+    method: "POST",
+    path: "/containers/{name:.*}/start",
+    judges: ["volumes"],
+  },
+  {
+    name: "container restart",
+    method: "POST",
+    path: "/containers/{name:.*}/restart",
+    judges: ["volumes"],
+  },
+  {
+    name: "container update",
+    method: "POST",
+    path: "/containers/{name:.*}/update",
+    judges: ["volumes"],
+  },
+  {
+    name: "container archive",
+    method: "PUT",
+    path: "/containers/{name:.*}/archive",
+    judges: ["volumes"],
+  },
+  {
+    name: "service create",
+    method: "POST",
+    path: "/services/create",
+    judges: ["volumes"],
+  },
+  {
+    name: "service update",
+    method: "POST",
+    path: "/services/{id}/update",
+    judges: ["volumes"],
+  },
+  {
+    name: "build",
+    method: "POST",
+    path: "/build",
+    judges: ["volumes"],
+  },
+];
+
+/** The row that a call matches, with what its path names. */
+export interface Match {
+  endpoint: Endpoint;
+  /** The container, service, … in the path; empty where the path names none. */
+  subject: string;
+}
+
+const MATCHERS = ENDPOINTS.map((endpoint) => ({
+  endpoint,
+  pattern: toPattern(endpoint.path),
+}));
+
+/**
+ * Looks a call up in the table.
+ *
+ * @param method HTTP method as sent.
+ * @param path Decoded path without API version.
+ * @returns The row, or undefined where no policy cares.
+ */
+export function matchEndpoint(method: string, path: string): Match | undefined {
+  for (const { endpoint, pattern } of MATCHERS) {
+    if (endpoint.method !== method) continue;
+    const found = pattern.exec(path);
+    if (found) return { endpoint, subject: found[1] ?? "" };
+  }
+  return undefined;
+}
+
+/** Go's `.` takes everything but a line feed; JavaScript's takes less. */
+function toPattern(path: string): RegExp {
+  return new RegExp(
+    `^${path.replace(/{\w+:\.\*}/, "([^\\n]*)").replace(/{\w+}/, "([^/]+)")}$`,
+  );
+}

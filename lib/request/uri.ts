@@ -1,0 +1,97 @@
+import { Unreadable } from "./unreadable.ts";
+
+/** A request target, read as Go's net/http and the engine's router read it. */
+export interface Target {
+  /** Decoded path without the API version: what the engine routes on. */
+  path: string;
+  /** API version out of the path, such as `1.41`, if it names one. */
+  version?: string;
+  /** Everything behind the first `?`, as sent. */
+  rawQuery: string;
+}
+
+/**
+ * Reads a request target: origin form or absolute form, as `url.ParseRequestURI`
+ * does, then takes off the version prefix as the router does
+ * (`versionMatcher` in moby's daemon/server/server.go).
+ *
+ * @param uri `RequestUri` of the AuthZ request.
+ * @returns Path, API version and raw query.
+ * @throws {Unreadable} where the path is not percent-encoded UTF-8.
+ */
+export function parseTarget(uri: string): Target {
+  const mark = uri.indexOf("?");
+  const rawQuery = mark < 0 ? "" : uri.slice(mark + 1);
+  let rawPath = mark < 0 ? uri : uri.slice(0, mark);
+
+  // Absolute form. Go takes any scheme, and one without "//" has no authority.
+  const scheme = /^[A-Za-z][A-Za-z0-9+.-]*:/.exec(rawPath);
+  if (scheme) {
+    rawPath = rawPath.slice(scheme[0].length).replace(/^\/\/[^/]*/, "");
+  }
+
+  let path: string;
+  try {
+    // The same escapes that Go decodes in a path; "+" stays a plus in both.
+    path = decodeURIComponent(rawPath);
+  } catch {
+    throw new Unreadable("its path is not percent-encoded UTF-8");
+  }
+  const versioned = /^\/v([0-9.]+)(\/.*)$/s.exec(path);
+  return versioned
+    ? { path: versioned[2], version: versioned[1], rawQuery }
+    : { path, rawQuery };
+}
+
+/** A query as Go reads it: of a repeated key, the first value counts. */
+export type Query = ReadonlyMap<string, string>;
+
+/**
+ * Reads a query as Go's `url.ParseQuery`.
+ *
+ * @param rawQuery Everything behind the `?`.
+ * @returns Keys, decoded, each with its first value.
+ * @throws {Unreadable} where Go refuses the query, or drops a part of it, and
+ *   other readers do not: a `;` (a separator up to Go 1.16), a bad escape, bytes
+ *   that are not UTF-8.
+ */
+export function parseQuery(rawQuery: string): Query {
+  const query = new Map<string, string>();
+  if (rawQuery.includes(";")) {
+    throw new Unreadable('its query has a ";": write it as %3B');
+  }
+  for (const part of rawQuery.split("&")) {
+    if (part === "") continue;
+    const equals = part.indexOf("=");
+    const key = unescape(equals < 0 ? part : part.slice(0, equals));
+    const value = equals < 0 ? "" : unescape(part.slice(equals + 1));
+    if (!query.has(key)) query.set(key, value);
+  }
+  return query;
+}
+
+function unescape(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch {
+    throw new Unreadable("its query is not percent-encoded UTF-8");
+  }
+}
+
+/**
+ * Compares two API versions as the engine does (daemon/internal/versions):
+ * number by number, an empty or missing part counting as 0.
+ *
+ * @param version An API version such as `1.41`.
+ * @param other Another one.
+ * @returns Whether the first is older than the second.
+ */
+export function olderThan(version: string, other: string): boolean {
+  const a = version.split(".").map(Number);
+  const b = other.split(".").map(Number);
+  for (let i = 0; i < Math.max(a.length, b.length); i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
+}

@@ -1,0 +1,89 @@
+#!/bin/bash
+# Runs one dockerd for the tests, cut off from the host's Docker, until stdin ends; harness.ts is its user.
+#
+#   dockerd.sh DIR TREE NET BUSYBOX DOCKERD-ARGUMENT…
+#
+# DIR      the engine's own directory: socket, state, logs. Its name is the engine's name on this machine
+# TREE     a root file system to take dockerd from, or "-" for the one on the PATH
+# NET      "private": its own loop-back and nothing else; "host": the host's network
+# BUSYBOX  a static busybox, to bring the loop-back up where there is no ip(8)
+#
+# dockerd is process 1 of its own PID namespace in its own mount namespace: when it ends, however it ends,
+# the kernel ends containerd and all containers with it, and every mount is gone. What is left to clean up
+# is DIR, the cgroups, and the plugin sockets that carry the engine's name.
+#
+# stdin    closed (the tests ended, even by kill -9): stop dockerd and remove all of it
+#          a line "keep": stop dockerd and leave DIR, for another start with the same state
+set -u
+dir=$1 tree=$2 net=$3 busybox=$4
+shift 4
+name=${dir##*/}
+
+# ^C in a terminal reaches the whole group. The tests then close stdin, and that is the sign to stop.
+trap '' INT HUP
+
+namespaces=(--mount --pid --fork --kill-child=KILL)
+[ "$net" = host ] || namespaces+=(--net)
+rm -f "$dir/pid" "$dir/dockerd.pid" "$dir/docker.sock" "$dir/exec/containerd/containerd.pid"
+mkdir -p /run/docker/plugins /etc/docker /run/containerd
+
+# Under the host's /proc a process of the new namespace still sees its number outside, the one to signal.
+# shellcheck disable=SC2016 # expanded by the inner shell
+unshare "${namespaces[@]}" bash -c '
+  set -eu
+  dir=$1 tree=$2 net=$3 busybox=$4
+  shift 4
+  read -r pid _ </proc/self/stat
+  echo "$pid" >"$dir/pid.new"
+  [ "$net" = host ] || "$busybox" ip link set lo up
+  if [ "$tree" = - ]; then
+    mount -t tmpfs tmpfs /etc/docker      # its keys and certificates are not the host engine’s
+    mount -t tmpfs tmpfs /run/containerd  # nor is a containerd that runs here already
+    mount -t proc proc /proc
+    mv "$dir/pid.new" "$dir/pid"
+    exec dockerd "$@"
+  fi
+  mount --bind "$tree" "$tree"
+  mount -t tmpfs tmpfs "$tree/run"
+  mount -t tmpfs tmpfs "$tree/etc/docker" 2>/dev/null || true
+  mount --rbind /sys "$tree/sys"
+  mount --rbind /dev "$tree/dev"
+  mount -t proc proc "$tree/proc"
+  for each in "$dir" /run/docker/plugins; do
+    mkdir -p "$tree$each"
+    mount --bind "$each" "$tree$each"
+  done
+  mv "$dir/pid.new" "$dir/pid"
+  exec chroot "$tree" /usr/sbin/dockerd "$@"
+' dockerd "$dir" "$tree" "$net" "$busybox" "$@" </dev/null >>"$dir/dockerd.log" 2>&1 &
+unshare=$!
+
+# Wait for the word to stop, or for dockerd to end by itself (then $dir stays for the tests to read).
+keep=
+while read -r line; do [ "$line" = keep ] && keep=1 && break; done
+
+if [ -r "$dir/pid" ] && read -r pid <"$dir/pid"; then
+  kill -TERM "$pid" 2>/dev/null
+  for _ in $(seq 50); do
+    kill -0 "$unshare" 2>/dev/null || break
+    sleep 0.1
+  done
+fi
+kill -KILL "$unshare" 2>/dev/null # and with it, by --kill-child, whatever is left
+wait "$unshare" 2>/dev/null
+[ -z "$keep" ] || exit 0
+
+# Plugins that the tests had no chance to stop.
+for each in "$dir"/plugins/*; do
+  [ -e "$each" ] && kill -KILL "${each##*/}" 2>/dev/null
+done
+rm -f "/run/docker/plugins/$name"*.sock
+for group in "/sys/fs/cgroup/$name" "/sys/fs/cgroup"/*/"$name"; do
+  [ -d "$group" ] && find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+done
+[ "$tree" = - ] || rmdir "$tree$dir" 2>/dev/null
+for _ in 1 2 3 4 5; do
+  rm -rf --one-file-system "$dir" 2>/dev/null && break
+  sleep 0.2
+done
+exit 0

@@ -160,6 +160,9 @@ async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
   const server = createServer((request, response) => {
     serve(request, response).catch(() => response.destroy());
   });
+  // The engine keeps its connections: one that we close while it is about to be
+  // used again fails a call.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) =>
       reject(

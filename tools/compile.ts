@@ -1,0 +1,136 @@
+/**
+ * `deno task compile [--target TRIPLE] [-o FILE]`: makes the executable.
+ *
+ * The permissions that `deno task start` runs with are baked in, and no prompt for more. Deno's base for the
+ * executable, "denort", comes from Deno's download host; `DENORT_BIN=FILE` names one that is here already.
+ *
+ * @module
+ */
+import project from "../deno.json" with { type: "json" };
+
+const ROOT = new URL("..", import.meta.url).pathname;
+const THIS_MACHINE = Deno.build.target;
+
+/** What ELF calls the processors of Deno's Linux targets (`e_machine`). */
+const MACHINES: Record<string, number> = { x86_64: 62, aarch64: 183 };
+
+const USAGE = "usage: deno task compile [--target TRIPLE] [-o FILE]";
+
+/** What is to be made. */
+interface Wish {
+  target: string;
+  output: string;
+}
+
+function fail(problem: string, status = 1): never {
+  console.error(`compile: ${problem}`);
+  Deno.exit(status);
+}
+
+function readArgs(args: string[]): Wish {
+  let target = THIS_MACHINE;
+  let output: string | undefined;
+  const rest = args.flatMap((arg) =>
+    /^--\w+=/.test(arg)
+      ? [arg.slice(0, arg.indexOf("=")), arg.slice(arg.indexOf("=") + 1)]
+      : [arg]
+  );
+  while (rest.length > 0) {
+    const name = rest.shift();
+    const value = rest.shift();
+    if (!value) fail(USAGE, 2);
+    if (name === "--target") target = value;
+    else if (name === "-o" || name === "--output") output = value;
+    else fail(USAGE, 2);
+  }
+  const suffix = target === THIS_MACHINE ? "" : `-${target}`;
+  output ??= `${ROOT}dist/${project.name}${suffix}`;
+  return { target, output };
+}
+
+/** The permission flags of `deno task start`, so that source and executable may do the same. */
+function permissions(): string[] {
+  const flags = project.tasks.start.split(" ")
+    .filter((word) => word.startsWith("--allow-"));
+  return ["--no-prompt", ...flags];
+}
+
+/** A base for another processor would be taken without a word, and make a file that starts nowhere. */
+function checkBase(base: string, target: string): void {
+  const wanted = MACHINES[target.slice(0, target.indexOf("-"))];
+  const header = new DataView(new ArrayBuffer(20));
+  try {
+    using file = Deno.openSync(base);
+    file.readSync(new Uint8Array(header.buffer));
+  } catch (error) {
+    fail(`DENORT_BIN=${base}: ${error instanceof Error ? error.message : ""}`);
+  }
+  if (header.getUint32(0) !== 0x7f454c46) {
+    fail(`DENORT_BIN=${base} is no ELF executable`);
+  }
+  if (header.getUint16(18, true) !== wanted) {
+    fail(
+      `DENORT_BIN=${base} is for another processor than ${target}: ` +
+        "unset it, or name a denort for that target",
+    );
+  }
+}
+
+async function compile({ target, output }: Wish): Promise<void> {
+  const base = Deno.env.get("DENORT_BIN");
+  if (base) checkBase(base, target);
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["compile", "--quiet", "--config", `${ROOT}deno.json`],
+      ...permissions(),
+      ...["--target", target, "--output", output, `${ROOT}main.ts`],
+    ],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  if (success) return;
+  // Deno adds a trace of itself, which is none of the user's business.
+  const said = new TextDecoder().decode(stderr).split("\nStack backtrace:")[0];
+  fail(
+    said.trim() +
+      (/error sending request|denort-/.test(said)
+        ? `\ncompile: the base of the executable could not be downloaded. Set DENORT_BIN to the denort of a Deno ` +
+          `${Deno.version.deno} for ${target}: ` +
+          `https://dl.deno.land/release/v${Deno.version.deno}/denort-${target}.zip holds it`
+        : ""),
+  );
+}
+
+/** The executable must start: a base of another Deno release can't read what this one appended to it. */
+async function check({ target, output }: Wish): Promise<string> {
+  if (target !== THIS_MACHINE) return "not tried here";
+  const { success, stdout } = await new Deno.Command(output, {
+    args: ["--version"],
+  }).output();
+  if (success) return new TextDecoder().decode(stdout).trim();
+  Deno.removeSync(output);
+  fail(
+    `Deno ${Deno.version.deno} can't use the base ${
+      Deno.env.get("DENORT_BIN")
+    }: the executable does not start. ` +
+      "Take a base of the same release, or a Deno that is nearer to it (a base of 2.6 works with Deno 2.8)",
+  );
+}
+
+/** The newest version of the GNU C library that the file asks for, by the names in its dynamic string table. */
+function glibcOf(file: string): string {
+  const text = new TextDecoder("latin1").decode(Deno.readFileSync(file));
+  const versions = new Set(
+    [...text.matchAll(/\bGLIBC_2\.(\d+)/g)].map((match) => Number(match[1])),
+  );
+  return `2.${Math.max(...versions)}`;
+}
+
+const wish = readArgs(Deno.args);
+await compile(wish);
+const version = await check(wish);
+const size = Math.round(Deno.statSync(wish.output).size / 1e6);
+console.log(
+  `${wish.output.replace(ROOT, "")} (${version}): ${size} MB for ` +
+    `${wish.target}, needs glibc ${glibcOf(wish.output)} or later and libgcc_s`,
+);

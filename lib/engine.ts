@@ -4,6 +4,7 @@
  * @module
  */
 import type { Platform } from "./policy/platform.ts";
+import { serviceMountType, type ServiceSpec } from "./request/service.ts";
 import { olderThan } from "./request/uri.ts";
 
 /** A container's inspect. */
@@ -18,20 +19,27 @@ export interface ImageFacts {
   id: string;
   /** Paths that it declares as `VOLUME`, as written. */
   volumes: string[];
+  labels: Record<string, string>;
+  /** Digests of its layers' contents, the lowest first (`RootFS.Layers`). */
+  layers: string[];
+  /** ID of the image that it was made from; empty where that isn't known. */
+  parent: string;
+  /** What it was pulled or pushed as, `repository@sha256:…`. */
+  repoDigests: string[];
 }
 
-/** The part of a service's spec that brings storage. */
-export interface ServiceSpecFacts {
-  /** Empty where the tasks are no containers. */
-  image: string;
-  /** Mount types are in lower case, and never empty. */
-  mounts: { type: string; source: string; target: string }[];
+/** An image in the engine's list. */
+export interface ListedImage {
+  /** Image ID, `sha256:…`. */
+  id: string;
+  /** `repository:tag`, in the engine's familiar form. */
+  repoTags: string[];
 }
 
 /** A service's inspect. */
 export interface ServiceFacts {
-  spec: ServiceSpecFacts;
-  previousSpec?: ServiceSpecFacts;
+  spec: ServiceSpec;
+  previousSpec?: ServiceSpec;
 }
 
 /** What policies may ask the engine. */
@@ -56,6 +64,18 @@ export interface Engine {
    * @returns Its inspect, or undefined where the engine knows none.
    */
   inspectService(name: string): Promise<ServiceFacts | undefined>;
+  /**
+   * @param filters As the engine's `GET /images/json` takes them.
+   * @returns The images that pass them all.
+   */
+  listImages(filters: Record<string, string[]>): Promise<ListedImage[]>;
+  /**
+   * @returns Names of the registries that Red Hat's patched engine tries for an
+   *   unqualified name, in its order; undefined on every other engine.
+   */
+  additionalRegistries(): Promise<string[] | undefined>;
+  /** @returns The engine's own version, such as `28.5.2`. */
+  serverVersion(): Promise<string>;
   /** @returns Whether it can keep images of several platforms behind a name. */
   keepsPlatforms(): Promise<boolean>;
   /** @returns Whether it can inspect the image of a given platform. */
@@ -115,7 +135,7 @@ export function connectEngine(get: Get): Engine {
     return version;
   }
 
-  async function inspect(path: string): Promise<Json | undefined> {
+  async function find(path: string): Promise<unknown> {
     const { status, body } = await get(`/v${await agreedVersion()}${path}`);
     if (status === 404) return undefined;
     if (status !== 200) {
@@ -124,7 +144,26 @@ export function connectEngine(get: Get): Engine {
         `GET ${path} gave HTTP ${status}: ${messageOf(body)}`,
       );
     }
-    return parse(body, path);
+    try {
+      return JSON.parse(body);
+    } catch {
+      throw new EngineError(`GET ${path} gave no JSON`);
+    }
+  }
+
+  async function inspect(path: string): Promise<Json | undefined> {
+    const found = await find(path);
+    if (found === undefined || isRecord(found)) return found;
+    throw new EngineError(`GET ${path} gave no JSON object`);
+  }
+
+  /** Asks for what every engine has. */
+  async function ask(path: string): Promise<unknown> {
+    const found = await find(path);
+    if (found === undefined) {
+      throw new EngineError(`GET ${path} gave HTTP 404`);
+    }
+    return found;
   }
 
   return {
@@ -154,9 +193,15 @@ export function connectEngine(get: Get): Engine {
           `image ${name} has several platforms, and none for this host`,
         );
       }
-      return image && {
+      if (!image) return undefined;
+      const config = record(image.Config);
+      return {
         id: text(image.Id),
-        volumes: Object.keys(record(record(image.Config).Volumes)),
+        volumes: Object.keys(record(config.Volumes)),
+        labels: record(config.Labels) as Record<string, string>,
+        layers: texts(record(image.RootFS).Layers, path),
+        parent: text(image.Parent),
+        repoDigests: texts(image.RepoDigests, path),
       };
     },
 
@@ -164,16 +209,36 @@ export function connectEngine(get: Get): Engine {
       const service = await inspect(`/services/${encodeURIComponent(name)}`);
       if (!service) return undefined;
       return {
-        spec: serviceSpec(record(service.Spec)),
-        ...(service.PreviousSpec !== undefined && {
-          previousSpec: serviceSpec(record(service.PreviousSpec)),
+        spec: specOf(service.Spec),
+        ...(isRecord(service.PreviousSpec) && {
+          previousSpec: specOf(service.PreviousSpec),
         }),
       };
     },
 
+    async listImages(filters) {
+      const path = `/images/json?filters=${
+        encodeURIComponent(JSON.stringify(filters))
+      }`;
+      return list(await ask(path), path).map((image) => ({
+        id: text(image.Id),
+        repoTags: texts(image.RepoTags, path),
+      }));
+    },
+
+    async additionalRegistries() {
+      const { Registries: registries } = record(await ask("/info"));
+      return Array.isArray(registries)
+        ? registries.map((registry) => text(record(registry).Name))
+        : undefined;
+    },
+
+    async serverVersion() {
+      return text(record(await ask("/version")).Version);
+    },
+
     async keepsPlatforms() {
-      const info = await inspect("/info");
-      if (!info) throw new EngineError("GET /info gave HTTP 404");
+      const info = record(await ask("/info"));
       // LayerStoreStatus in moby's daemon/containerd/service.go
       return Array.isArray(info.DriverStatus) &&
         info.DriverStatus.some((pair) =>
@@ -190,14 +255,8 @@ export function connectEngine(get: Get): Engine {
 
 type Json = Record<string, unknown>;
 
-function parse(body: string, path: string): Json {
-  try {
-    const value: unknown = JSON.parse(body);
-    if (typeof value === "object" && value !== null) return value as Json;
-  } catch {
-    // Said below.
-  }
-  throw new EngineError(`GET ${path} gave no JSON object`);
+function isRecord(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function messageOf(body: string): string {
@@ -213,25 +272,33 @@ function text(value: unknown): string {
 }
 
 function record(value: unknown): Json {
-  return typeof value === "object" && value !== null ? value as Json : {};
+  return isRecord(value) ? value : {};
+}
+
+function array(value: unknown, path: string): unknown[] {
+  if (value === null || value === undefined) return [];
+  if (Array.isArray(value)) return value;
+  throw new EngineError(`GET ${path} gave no list where one belongs`);
 }
 
 function list(value: unknown, path: string): Json[] {
-  if (value === null || value === undefined) return [];
-  if (!Array.isArray(value)) {
-    throw new EngineError(`GET ${path} gave no list where one belongs`);
-  }
-  return value.map(record);
+  return array(value, path).map(record);
 }
 
-function serviceSpec(spec: Json): ServiceSpecFacts {
-  const container = record(record(spec.TaskTemplate).ContainerSpec);
+function texts(value: unknown, path: string): string[] {
+  return array(value, path).map(text);
+}
+
+function specOf(value: unknown): ServiceSpec {
+  const task = record(record(value).TaskTemplate);
+  const container = record(task.ContainerSpec);
   return {
     image: text(container.Image),
     mounts: list(container.Mounts, "/services").map((mount) => ({
-      type: text(mount.Type).toLowerCase() || "bind",
+      type: serviceMountType(text(mount.Type)),
       source: text(mount.Source),
       target: text(mount.Target),
     })),
+    pluginRemote: text(record(task.PluginSpec).Remote),
   };
 }

@@ -4,8 +4,10 @@
  *
  * @module
  */
-import type { ContainerFacts, Engine, ServiceSpecFacts } from "../engine.ts";
+import type { ContainerFacts, Engine } from "../engine.ts";
 import type { Call } from "../request/call.ts";
+import { type Mount, readMount } from "../request/mount.ts";
+import { readServiceSpec, type ServiceSpec } from "../request/service.ts";
 import type { Struct } from "../request/struct.ts";
 import { Unreadable } from "../request/unreadable.ts";
 import { olderThan } from "../request/uri.ts";
@@ -188,7 +190,7 @@ async function judgeServiceCreate(
   call: Call,
   engine: Engine,
 ): Promise<Decision> {
-  return await judgeService(readService(call.body()), undefined, engine);
+  return await judgeService(readServiceSpec(call.body()), undefined, engine);
 }
 
 async function judgeServiceUpdate(
@@ -200,7 +202,7 @@ async function judgeServiceUpdate(
   // daemon/server/router/swarm/cluster_routes.go).
   if (call.query.get("rollback") !== "previous") {
     return await judgeService(
-      readService(call.body()),
+      readServiceSpec(call.body()),
       service?.spec,
       engine,
     );
@@ -211,8 +213,8 @@ async function judgeServiceUpdate(
 
 /** The engine makes the tasks' containers itself, and asks nobody then. */
 async function judgeService(
-  spec: ServiceSpecFacts,
-  current: ServiceSpecFacts | undefined,
+  spec: ServiceSpec,
+  current: ServiceSpec | undefined,
   engine: Engine,
 ): Promise<Decision> {
   const denied = spec.mounts.map(judgeMount).find((denial) => denial);
@@ -261,12 +263,6 @@ function judgeBuild(policy: VolumesPolicy, call: Call): Decision {
   );
 }
 
-interface Mount {
-  type: string;
-  source: string;
-  target: string;
-}
-
 /** The fields of the engine's HostConfig that bring storage, or cover a path. */
 interface Storage {
   binds: string[];
@@ -281,27 +277,6 @@ function readStorage(hostConfig: Struct | undefined): Storage {
     mounts: hostConfig?.structs("Mounts").map(readMount) ?? [],
     volumesFrom: hostConfig?.strings("VolumesFrom") ?? [],
     tmpfs: hostConfig?.keys("Tmpfs") ?? [],
-  };
-}
-
-function readMount(mount: Struct): Mount {
-  return {
-    type: mount.string("Type"),
-    source: mount.string("Source"),
-    target: mount.string("Target"),
-  };
-}
-
-function readService(body: Struct): ServiceSpecFacts {
-  const container = body.struct("TaskTemplate")?.struct("ContainerSpec");
-  return {
-    image: container?.string("Image") ?? "",
-    mounts: container?.structs("Mounts").map(readMount).map((mount) => ({
-      ...mount,
-      // A service's mount type is looked up in upper case, and none means bind
-      // (containerToGRPC in moby's daemon/cluster/convert/container.go).
-      type: mount.type.toLowerCase() || "bind",
-    })) ?? [],
   };
 }
 

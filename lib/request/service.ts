@@ -1,0 +1,43 @@
+import { type Mount, readMount } from "./mount.ts";
+import type { Struct } from "./struct.ts";
+
+/** The parts of a service's spec that bring storage or images. */
+export interface ServiceSpec {
+  /** The image of its containers; empty where its tasks are none. */
+  image: string;
+  /** Mount types are in lower case, and never empty. */
+  mounts: Mount[];
+  /** The engine plugin that its tasks install; empty where they are none. */
+  pluginRemote: string;
+}
+
+/**
+ * Reads the spec in the body of `POST /services/create` and `/update`.
+ *
+ * @param body The body.
+ * @returns The parts that a policy cares for.
+ * @throws {Unreadable} where it cannot be read as the engine reads it.
+ */
+export function readServiceSpec(body: Struct): ServiceSpec {
+  const task = body.struct("TaskTemplate");
+  const container = task?.struct("ContainerSpec");
+  return {
+    image: container?.string("Image") ?? "",
+    mounts: container?.structs("Mounts").map(readMount).map((mount) => ({
+      ...mount,
+      type: serviceMountType(mount.type),
+    })) ?? [],
+    pluginRemote: task?.struct("PluginSpec")?.string("Remote") ?? "",
+  };
+}
+
+/**
+ * A service's mount type is looked up in upper case, and none means bind:
+ * `containerToGRPC` in moby's daemon/cluster/convert/container.go.
+ *
+ * @param type The type as sent.
+ * @returns The type that the tasks' containers get.
+ */
+export function serviceMountType(type: string): string {
+  return type.toLowerCase() || "bind";
+}

@@ -12,6 +12,8 @@ export interface Args {
   tlsVerify: boolean;
   config?: string;
   socket: string;
+  /** Where the monitor API is served; undefined where it is off. */
+  addr?: string;
   debug: boolean;
   version: boolean;
   help: boolean;
@@ -26,7 +28,7 @@ export class UsageError extends Error {
   }
 }
 
-const TEXTS = ["host", "cert-path", "config", "socket"];
+const TEXTS = ["host", "cert-path", "config", "socket", "addr"];
 const SWITCHES = ["tls-verify", "debug", "version", "help"];
 
 /** Go's `strconv.ParseBool`: old unit files may say `-tls-verify=1`. */
@@ -45,7 +47,7 @@ const BOOLEANS: Record<string, boolean> = {
 /** One line for whoever mistyped. */
 export const USAGE = "usage: docker-policy-plugin [--host URL] " +
   "[--cert-path DIR] [--tls-verify] [--config FILE] [--socket PATH] " +
-  "[--debug] [--version] [--help]";
+  "[--addr HOST:PORT] [--debug] [--version] [--help]";
 
 /** What `--help` prints. */
 export const HELP = `${USAGE}
@@ -56,9 +58,12 @@ An authorization plugin for the Docker Engine.
                    (default unix:///var/run/docker.sock)
   --cert-path DIR  cert.pem and key.pem to show an engine behind TLS
   --tls-verify     verify the engine's certificate by ca.pem in that directory
-  --config FILE    policy (default /etc/docker/docker-policy-plugin.toml)
+  --config FILE    settings (default /etc/docker/docker-policy-plugin.toml);
+                   a .json is docker-image-policy's
   --socket PATH    where to listen for the engine
                    (default /run/docker/plugins/docker-policy-plugin.sock)
+  --addr HOST:PORT where to serve the monitor API, or off
+                   (default 127.0.0.1:5006)
   --debug          log every guarded call, not only denials
   --version        print the version
   --help           print this
@@ -82,6 +87,7 @@ export function readArgs(args: readonly string[]): Args {
       default: {
         host: "unix:///var/run/docker.sock",
         socket: "/run/docker/plugins/docker-policy-plugin.sock",
+        addr: "127.0.0.1:5006",
       },
       unknown: (arg: string) => {
         throw new UsageError(
@@ -99,6 +105,7 @@ export function readArgs(args: readonly string[]): Args {
     tlsVerify: parsed["tls-verify"] === true,
     config: parsed.config as string | undefined,
     socket: parsed.socket as string,
+    addr: parsed.addr === "off" ? undefined : parsed.addr as string,
     debug: parsed.debug === true,
     version: parsed.version === true,
     help: parsed.help === true,

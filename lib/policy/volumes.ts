@@ -52,6 +52,8 @@ export function judgeVolumes(
       return judgeServiceUpdate(call, engine);
     case "build":
       return judgeBuild(policy, call);
+    default:
+      return ALLOW; // No row of the endpoint table comes here.
   }
 }
 

@@ -6,7 +6,7 @@
  */
 
 /** The sections of the configuration, each a policy. */
-export type Section = "volumes";
+export type Section = "volumes" | "images" | "push";
 
 /** One call, or family of calls, of the engine's API. */
 export interface Endpoint {
@@ -32,7 +32,15 @@ export type EndpointName =
   | "container archive"
   | "service create"
   | "service update"
-  | "build";
+  | "build"
+  | "build session"
+  | "build connection"
+  | "image create"
+  | "image load"
+  | "image push"
+  | "plugin pull"
+  | "plugin upgrade"
+  | "plugin create";
 
 /** Every guarded call. */
 export const ENDPOINTS: readonly Endpoint[] = [
@@ -70,19 +78,71 @@ export const ENDPOINTS: readonly Endpoint[] = [
     name: "service create",
     method: "POST",
     path: "/services/create",
-    judges: ["volumes"],
+    judges: ["images", "volumes"],
   },
   {
     name: "service update",
     method: "POST",
     path: "/services/{id}/update",
-    judges: ["volumes"],
+    judges: ["images", "volumes"],
   },
   {
     name: "build",
     method: "POST",
     path: "/build",
-    judges: ["volumes"],
+    judges: ["images", "volumes"],
+  },
+  {
+    // BuildKit's client serves the build context and credentials over it.
+    name: "build session",
+    method: "POST",
+    path: "/session",
+    judges: ["images"],
+  },
+  {
+    // BuildKit's own API, for buildx.
+    name: "build connection",
+    method: "POST",
+    path: "/grpc",
+    judges: ["images"],
+  },
+  {
+    // Pull and import.
+    name: "image create",
+    method: "POST",
+    path: "/images/create",
+    judges: ["images"],
+  },
+  {
+    name: "image load",
+    method: "POST",
+    path: "/images/load",
+    judges: ["images"],
+  },
+  {
+    name: "image push",
+    method: "POST",
+    path: "/images/{name:.*}/push",
+    judges: ["push"],
+  },
+  {
+    name: "plugin pull",
+    method: "POST",
+    path: "/plugins/pull",
+    judges: ["images"],
+  },
+  {
+    name: "plugin upgrade",
+    method: "POST",
+    path: "/plugins/{name:.*}/upgrade",
+    judges: ["images"],
+  },
+  {
+    // From a tar in the body.
+    name: "plugin create",
+    method: "POST",
+    path: "/plugins/create",
+    judges: ["images"],
   },
 ];
 

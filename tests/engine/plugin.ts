@@ -55,7 +55,7 @@ export class Plugin {
       prefix: "plugin-",
       suffix: ".log",
     });
-    const args = ["--socket", socket, "--host", host];
+    const args = ["--socket", socket, "--host", host, "--addr", "off"];
     const config = options.config === undefined
       ? "[volumes]\n"
       : options.config;

@@ -67,10 +67,9 @@ const DOMAIN = new RegExp(
 );
 
 /** Hex digits of the digest algorithms that go-digest registers (algorithm.go). */
-const DIGEST_DIGITS: ReadonlyMap<string, number> = new Map([["sha256", 64], [
-  "sha384",
-  96,
-], ["sha512", 128]]);
+const DIGEST_DIGITS: ReadonlyMap<string, number> = new Map(
+  Object.entries({ sha256: 64, sha384: 96, sha512: 128 }),
+);
 
 /** A reference as the engine itself holds it, before our own normal form. */
 interface EngineReference {

@@ -93,6 +93,18 @@ export function parseReference(text: string): ImageReference {
   return normal(parseAsEngine(text));
 }
 
+/**
+ * Whether a text is a bare digest, which a service takes for the ID of an image on the host and
+ * never pulls (`pullImage` in daemon/cluster/executor/container/adapter.go of moby). A pull takes
+ * the same text for the repository `sha256` with a tag.
+ *
+ * @param text Such as `sha256:…`.
+ * @returns Whether go-digest accepts it.
+ */
+export function isDigest(text: string): boolean {
+  return digestFault(text) === undefined;
+}
+
 /** What `POST /images/create` pulls. */
 export interface PullReference {
   /** The image; without tag and digest where all tags are pulled. */
@@ -125,7 +137,7 @@ export function pullReference(fromImage: string, tag = ""): PullReference {
       allTags: named.tag === undefined && named.digest === undefined,
     };
   }
-  if (digestFault(tag) === undefined) {
+  if (isDigest(tag)) {
     return { reference: { domain, path, digest: tag }, allTags: false };
   }
   if (!TAG.test(tag)) throw new InvalidReference("invalid tag format");

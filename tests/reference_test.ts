@@ -6,6 +6,7 @@ import {
   fullName,
   type ImageReference,
   InvalidReference,
+  isDigest,
   normalHost,
   parseReference,
   pullReference,
@@ -549,6 +550,28 @@ Deno.test("name and tag of a push: where it goes, and which local image it is", 
     "invalid tag format",
   );
   assertThrows(() => pushReference(F64), InvalidReference, ID);
+});
+
+Deno.test("a bare digest", () => {
+  for (const text of [SHA, SHA512, `sha384:${"0".repeat(96)}`]) {
+    assertEquals(isDigest(text), true, text);
+  }
+  for (
+    const text of [
+      "",
+      F64,
+      "sha256",
+      "sha256:",
+      "sha256:abc",
+      SHA.toUpperCase(),
+      `${SHA}\n`,
+      ` ${SHA}`,
+      `alpine@${SHA}`,
+      `md5:${"0".repeat(32)}`,
+    ]
+  ) {
+    assertEquals(isDigest(text), false, text);
+  }
 });
 
 Deno.test("reading a reference takes time in proportion to its length", () => {

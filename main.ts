@@ -5,14 +5,21 @@
  */
 import project from "./deno.json" with { type: "json" };
 import { type Args, HELP, readArgs, USAGE, UsageError } from "./lib/args.ts";
-import { type Config, ConfigError, loadConfig } from "./lib/config.ts";
+import {
+  type Config,
+  ConfigError,
+  loadConfig,
+  showConfig,
+} from "./lib/config.ts";
 import { connectEngine, EngineError } from "./lib/engine.ts";
 import { engineTransport } from "./lib/engine_http.ts";
 import { exemptionCheck } from "./lib/identity.ts";
 import { createJudge } from "./lib/judge.ts";
 import { listen, type Listener, ListenError } from "./lib/listen.ts";
 import { type Log, openLog } from "./lib/log.ts";
+import { MonitorError, serveMonitor } from "./lib/monitor.ts";
 import { pluginHandler } from "./lib/plugin.ts";
+import { startWarnings, warnOfUnseenBuilds } from "./lib/warnings.ts";
 
 /** How long a stop may take, in milliseconds. */
 const STOP_TIME = 4000;
@@ -52,35 +59,50 @@ function readArgsOrExit(): Args {
 
 async function start(args: Args, log: Log): Promise<Listener> {
   const config = loadConfig(args.config);
+  const engine = connectEngine(engineTransport(args));
   const judge = createJudge({
     config,
-    engine: connectEngine(engineTransport(args)),
+    engine,
     isExempt: exemptionCheck(),
     log,
   });
+
+  // The monitor first: an address that is taken must not cost the engine the
+  // plugin's socket.
+  let problem: () => string | undefined = () => "not listening yet";
+  if (args.addr !== undefined) {
+    serveMonitor(args.addr, {
+      version: project.version,
+      problem: () => problem(),
+      config: () => showConfig(config),
+    });
+  }
   const listener = await listen(pluginHandler(judge), args.socket, {
     fds: Deno.env.get("LISTEN_FDS"),
     pid: Deno.env.get("LISTEN_PID"),
   });
+
+  problem = listener.problem;
+
   log.info(
     `${NAME} ${project.version} listening on ${listener.where}, ` +
       `asking ${args.host}`,
   );
-  for (const line of describeConfig(config)) log.info(line);
+  logConfig(config, log);
+  warnOfUnseenBuilds(config, engine, log);
   return listener;
 }
 
-function describeConfig({ volumes, files }: Config): string[] {
-  const from = files.length > 0 ? files.join(", ") : "no file: the defaults";
-  const list = (names: readonly string[]) => names.join(", ") || "nobody";
-  return [
-    `settings from ${from}`,
-    volumes
-      ? `enforcing: no volumes (exempt users: ${list(volumes.allowUser)}; ` +
-        `exempt groups: ${list(volumes.allowGroup)}; ` +
-        `classic builds: ${volumes.allowClassicBuild ? "open" : "closed"})`
-      : "volumes: not enforced",
-  ];
+function logConfig(config: Config, log: Log): void {
+  const shown = showConfig(config);
+  for (const section of ["volumes", "images", "push"]) {
+    log.info(
+      shown[section]
+        ? `enforcing [${section}] ${JSON.stringify(shown[section])}`
+        : `not enforcing [${section}]`,
+    );
+  }
+  for (const warning of startWarnings(config)) log.warning(warning);
 }
 
 let stopping = false;
@@ -97,7 +119,7 @@ async function stop(listener: Listener, log: Log): Promise<void> {
 
 function isForTheAdministrator(error: unknown): error is Error {
   return error instanceof ConfigError || error instanceof ListenError ||
-    error instanceof EngineError;
+    error instanceof MonitorError || error instanceof EngineError;
 }
 
 await main();

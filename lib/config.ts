@@ -6,21 +6,34 @@
  */
 import { escape } from "@std/regexp";
 import { parse } from "@std/toml";
+import { followLinks } from "./host_paths.ts";
 import type { Exemptions } from "./identity.ts";
+import { type BindRules, bindRules } from "./policy/binds.ts";
+import type { ImagesPolicy } from "./policy/images.ts";
+import { compilePattern, type Pattern } from "./policy/patterns.ts";
+import type { PushPolicy } from "./policy/push.ts";
 import type { VolumesPolicy } from "./policy/volumes.ts";
+import { foldKey } from "./request/struct.ts";
 
 /** Where the settings are looked for. */
 export const CONFIG_FILE = "/etc/docker/docker-policy-plugin.toml";
 
-/** The file of docker-novolume-plugin, read where {@link CONFIG_FILE} is not. */
-export const NOVOLUME_FILE =
-  "/etc/docker/plugins/auth/docker-novolume-plugin.conf";
+/** Old files, read together where {@link CONFIG_FILE} does not exist. */
+export const OLD_FILES = {
+  /** docker-novolume-plugin's. */
+  volumes: "/etc/docker/plugins/auth/docker-novolume-plugin.conf",
+  /** docker-image-policy's. */
+  images: "/etc/docker/docker-image-policy.json",
+};
+
+/** A policy's settings, with the file they come from; none for the defaults. */
+type InForce<Policy> = Policy & Exemptions & { readonly file?: string };
 
 /** The policies that are on, each with its settings. */
 export interface Config {
-  volumes?: VolumesPolicy & Exemptions;
-  /** The files that were read; none where the defaults hold. */
-  files: string[];
+  readonly volumes?: InForce<VolumesPolicy>;
+  readonly images?: InForce<ImagesPolicy>;
+  readonly push?: InForce<PushPolicy>;
 }
 
 /** Something in a file that can't be followed. */
@@ -33,7 +46,7 @@ export interface Problem {
 
 /** A file that can't be followed, with everything that is wrong with it. */
 export class ConfigError extends Error {
-  /** @param problems What is wrong, in the order of the file. */
+  /** @param problems What is wrong. */
   constructor(readonly problems: readonly Problem[]) {
     super(problems.map(formatProblem).join("\n"));
     this.name = "ConfigError";
@@ -48,31 +61,47 @@ function formatProblem({ file, line, message }: Problem): string {
  * Reads the settings.
  *
  * A policy is on where its section stands in the file. Without any file, the
- * volume policy is on for everybody.
+ * volume and push policies are on for everybody.
  *
  * @param file The file to read; without one, {@link CONFIG_FILE}, and where that
- *   is missing the files of the plugins that this one replaces.
+ *   is missing {@link OLD_FILES}.
  * @param files Where those are, for tests.
  * @returns The settings, every key with its value or default.
  * @throws {ConfigError} where a file can't be read or followed.
  */
 export function loadConfig(
   file?: string,
-  files = { config: CONFIG_FILE, novolume: NOVOLUME_FILE },
+  files = { config: CONFIG_FILE, old: OLD_FILES },
 ): Config {
-  if (file !== undefined) return parseConfig(file, readFile(file));
-  for (const candidate of [files.config, files.novolume]) {
-    const text = readIfThere(candidate);
-    if (text !== undefined) return parseConfig(candidate, text);
+  if (file !== undefined) {
+    const text = readFile(file);
+    return file.endsWith(".json")
+      ? parseOldImages(file, text)
+      : parseConfig(file, text);
   }
-  return { volumes: VOLUMES_DEFAULTS, files: [] };
+  const text = readIfThere(files.config);
+  if (text !== undefined) return parseConfig(files.config, text);
+
+  const volumes = readIfThere(files.old.volumes);
+  const images = readIfThere(files.old.images);
+  if (volumes === undefined && images === undefined) return DEFAULTS;
+  return {
+    ...(volumes !== undefined && parseConfig(files.old.volumes, volumes)),
+    ...(images !== undefined && parseOldImages(files.old.images, images)),
+  };
 }
 
-const VOLUMES_DEFAULTS = {
-  allowUser: [],
-  allowGroup: [],
-  allowClassicBuild: true,
-};
+const NOBODY: Exemptions = { allowUser: [], allowGroup: [] };
+
+const DEFAULTS = {
+  volumes: { ...NOBODY, allowClassicBuild: true },
+  push: {
+    ...NOBODY,
+    blockRhel: true,
+    namePrefixes: ["rhel"],
+    registries: ["registry.redhat.io", "registry.access.redhat.com"],
+  },
+} satisfies Config;
 
 /**
  * Reads the text of a settings file.
@@ -91,29 +120,64 @@ export function parseConfig(file: string, text: string): Config {
   }
 
   const problems: Problem[] = [];
-  const config: Config = { files: [file] };
+  const config: { -readonly [Name in keyof Config]: Config[Name] } = {};
   for (const [name, value] of Object.entries(document)) {
     const section = new Section(file, text, name, value, problems);
     switch (name) {
       case "volumes":
         config.volumes = {
+          file,
           ...readExemptions(section),
-          allowClassicBuild: section.boolean("allow-classic-build", true),
+          allowClassicBuild: section.boolean(
+            "allow-classic-build",
+            DEFAULTS.volumes.allowClassicBuild,
+          ),
+          ...section.binds("allow-bind"),
         };
         break;
-      case "docker-novolume-plugin":
-        config.volumes = { ...VOLUMES_DEFAULTS, ...readExemptions(section) };
+      case OLD_VOLUMES_SECTION:
+        config.volumes = {
+          file,
+          ...DEFAULTS.volumes,
+          ...readExemptions(section),
+        };
+        break;
+      case "images": {
+        const defaultAllow = section.boolean("default-allow", false);
+        config.images = {
+          file,
+          whitelist: section.patterns("whitelist"),
+          blacklist: section.patterns("blacklist"),
+          defaultAllow,
+          allowBuild: section.boolean("allow-build", defaultAllow),
+          allowLoad: section.boolean("allow-load", defaultAllow),
+          allowImport: section.boolean("allow-import", defaultAllow),
+          ...readExemptions(section),
+        };
+        break;
+      }
+      case "push":
+        config.push = {
+          file,
+          blockRhel: section.boolean("block-rhel", DEFAULTS.push.blockRhel),
+          namePrefixes: section.strings(
+            "name-prefixes",
+            DEFAULTS.push.namePrefixes,
+          ),
+          registries: section.strings("registries", DEFAULTS.push.registries),
+          ...readExemptions(section),
+        };
         break;
       default:
-        section.unknown();
+        section.unknown("[volumes], [images] or [push]");
     }
     section.done();
   }
-  if (document.volumes && document["docker-novolume-plugin"]) {
+  if (document.volumes && document[OLD_VOLUMES_SECTION]) {
     problems.push({
       file,
-      line: locate(text, "docker-novolume-plugin"),
-      message: "[docker-novolume-plugin] is the old name of [volumes]: " +
+      line: lineOfKey(text, OLD_VOLUMES_SECTION),
+      message: `[${OLD_VOLUMES_SECTION}] is the old name of [volumes]: ` +
         "keep one of them",
     });
   }
@@ -121,10 +185,101 @@ export function parseConfig(file: string, text: string): Config {
   return config;
 }
 
+/** The one table in docker-novolume-plugin's file. */
+const OLD_VOLUMES_SECTION = "docker-novolume-plugin";
+
 function readExemptions(section: Section): Exemptions {
   return {
     allowUser: section.strings("allow-user"),
     allowGroup: section.strings("allow-group"),
+  };
+}
+
+/**
+ * Reads docker-image-policy's file. Keys are found as Go finds them, and unknown
+ * ones are ignored, as they were.
+ *
+ * @param file Its name, for messages.
+ * @param text Its JSON.
+ * @returns The settings. Builds and loads stay open, as they were; an import was
+ *   always refused, since it names no image to pull.
+ * @throws {ConfigError} with all that is wrong.
+ */
+export function parseOldImages(file: string, text: string): Config {
+  const keys: Record<string, unknown> = {};
+  try {
+    const document: unknown = JSON.parse(text);
+    if (typeof document !== "object" || document === null) {
+      throw new SyntaxError("expected an object (line 1 column 1)");
+    }
+    for (const [key, value] of Object.entries(document)) {
+      keys[foldKey(key)] = value;
+    }
+  } catch (error) {
+    throw new ConfigError([syntaxProblem(file, error)]);
+  }
+
+  const problems: Problem[] = [];
+  const section = new Section(file, text, "", keys, problems);
+  const images = {
+    file,
+    whitelist: section.patterns("whitelist"),
+    blacklist: section.patterns("blacklist"),
+    defaultAllow: section.boolean("defaultallow", false),
+    allowBuild: true,
+    allowLoad: true,
+    allowImport: false,
+    ...NOBODY,
+  };
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { images };
+}
+
+/**
+ * Shows the settings in force, as the monitor API does.
+ *
+ * @param config The settings.
+ * @returns The sections that are on, under the names of the settings file, each
+ *   with the file it comes from; patterns as they were written.
+ */
+export function showConfig(config: Config): Record<string, unknown> {
+  const { volumes, images, push } = config;
+  const exemptions = ({ allowUser, allowGroup }: Exemptions) => ({
+    "allow-user": allowUser,
+    "allow-group": allowGroup,
+  });
+  const texts = (patterns: readonly Pattern[]) =>
+    patterns.map(({ source }) => source);
+  return {
+    ...(volumes && {
+      volumes: {
+        from: volumes.file ?? "default",
+        "allow-classic-build": volumes.allowClassicBuild,
+        ...(volumes.allowBind && { "allow-bind": volumes.allowBind.sources }),
+        ...exemptions(volumes),
+      },
+    }),
+    ...(images && {
+      images: {
+        from: images.file,
+        whitelist: texts(images.whitelist),
+        blacklist: texts(images.blacklist),
+        "default-allow": images.defaultAllow,
+        "allow-build": images.allowBuild,
+        "allow-load": images.allowLoad,
+        "allow-import": images.allowImport,
+        ...exemptions(images),
+      },
+    }),
+    ...(push && {
+      push: {
+        from: push.file ?? "default",
+        "block-rhel": push.blockRhel,
+        "name-prefixes": push.namePrefixes,
+        registries: push.registries,
+        ...exemptions(push),
+      },
+    }),
   };
 }
 
@@ -143,37 +298,58 @@ class Section {
     if (typeof value === "object" && value !== null && !Array.isArray(value)) {
       this.#table = value as Record<string, unknown>;
     } else {
-      this.#problem(undefined, `expected a table [${name}]`);
+      this.#problem(lineOfKey(text, name), `expected a table [${name}]`);
     }
   }
 
-  strings(key: string): string[] {
-    const value = this.#take(key) ?? [];
+  strings(key: string, whenMissing: string[] = []): string[] {
+    const value = this.#take(key) ?? whenMissing;
     if (Array.isArray(value) && value.every((v) => typeof v === "string")) {
       return value;
     }
-    this.#problem(
-      key,
-      `${key} is ${JSON.stringify(value)}: expected a list of strings, ` +
-        `such as ["one", "two"]`,
-    );
-    return [];
+    this.#wrong(key, value, `a list of strings, such as ["one", "two"]`);
+    return whenMissing;
   }
 
   boolean(key: string, whenMissing: boolean): boolean {
     const value = this.#take(key) ?? whenMissing;
     if (typeof value === "boolean") return value;
-    this.#problem(
-      key,
-      `${key} is ${JSON.stringify(value)}: expected true or false`,
-    );
+    this.#wrong(key, value, "true or false");
     return whenMissing;
   }
 
-  unknown(): void {
+  patterns(key: string): Pattern[] {
+    return this.strings(key).flatMap((pattern) => {
+      try {
+        return [compilePattern(pattern)];
+      } catch (error) {
+        this.#problem(
+          lineOfValue(this.text, pattern) ??
+            lineOfKey(this.text, this.name, key),
+          `${key}: ${messageOf(error)}`,
+        );
+        return [];
+      }
+    });
+  }
+
+  binds(key: string): { allowBind?: BindRules } {
+    if (this.#table[key] === undefined) {
+      this.#known.add(key);
+      return {};
+    }
+    const sources = this.strings(key);
+    const relative = sources.find((source) => !source.startsWith("/"));
+    if (relative !== undefined) {
+      this.#wrong(key, relative, 'absolute directories, such as "/srv/"');
+    }
+    return { allowBind: bindRules(sources, followLinks) };
+  }
+
+  unknown(expected: string): void {
     this.#problem(
-      undefined,
-      `unknown section or key ${this.name}: expected [volumes]`,
+      lineOfKey(this.text, this.name),
+      `unknown section or key ${this.name}: expected ${expected}`,
     );
     for (const key of Object.keys(this.#table)) this.#known.add(key);
   }
@@ -182,7 +358,7 @@ class Section {
     for (const key of Object.keys(this.#table)) {
       if (this.#known.has(key)) continue;
       this.#problem(
-        key,
+        lineOfKey(this.text, this.name, key),
         `unknown key ${key} in [${this.name}]: expected one of ` +
           [...this.#known].join(", "),
       );
@@ -194,48 +370,59 @@ class Section {
     return this.#table[key];
   }
 
-  #problem(key: string | undefined, message: string): void {
-    this.problems.push({
-      file: this.file,
-      line: locate(this.text, this.name, key),
-      message,
-    });
+  #wrong(key: string, value: unknown, expected: string): void {
+    this.#problem(
+      lineOfKey(this.text, this.name, key),
+      `${key} is ${JSON.stringify(value)}: expected ${expected}`,
+    );
+  }
+
+  #problem(line: number | undefined, message: string): void {
+    this.problems.push({ file: this.file, line, message });
   }
 }
 
 /**
- * Finds the line of a section or of a key in it. The parser keeps no positions;
+ * Finds the line of a section, or of a key in it. The parsers keep no positions;
  * this looks for the usual spellings, and falls back to the section's line.
  */
-function locate(
+function lineOfKey(
   text: string,
   section: string,
   key?: string,
 ): number | undefined {
   const lines = text.split("\n");
   const quoted = (name: string) => `["']?${escape(name)}["']?`;
-  const head = lines.findIndex((line) =>
+  const head = section === "" ? 0 : lines.findIndex((line) =>
     new RegExp(
       `^\\s*(\\[+\\s*${quoted(section)}\\s*[\\].]|${quoted(section)}\\s*[.=])`,
-    )
-      .test(line)
+    ).test(line)
   );
   if (head < 0) return undefined;
   if (key === undefined) return head + 1;
   const line = lines.findIndex((line, at) =>
     at >= head &&
-    new RegExp(`(^|\\.|\\{|,)\\s*${quoted(key)}\\s*[.=]`).test(line)
+    new RegExp(`(^|\\.|\\{|,)\\s*${quoted(key)}\\s*[.=:]`, "i").test(line)
   );
   return (line < 0 ? head : line) + 1;
 }
 
+/** Finds the line of a string, in the spellings of TOML and JSON. */
+function lineOfValue(text: string, value: string): number | undefined {
+  const at = [JSON.stringify(value), `'${value}'`]
+    .map((spelling) => text.indexOf(spelling))
+    .find((at) => at >= 0);
+  return at === undefined ? undefined : text.slice(0, at).split("\n").length;
+}
+
+/** Both parsers tell the line in their message, each in its own way. */
 function syntaxProblem(file: string, error: unknown): Problem {
-  const text = error instanceof Error ? error.message : String(error);
-  const [, line, rest] = /^Parse error on line (\d+), column \d+: (.*)$/s
+  const text = messageOf(error);
+  const [, toml, rest] = /^Parse error on line (\d+), column \d+: (.*)$/s
     .exec(text) ?? [];
-  return line === undefined
-    ? { file, message: text }
-    : { file, line: Number(line), message: rest };
+  if (toml !== undefined) return { file, line: Number(toml), message: rest };
+  const [, json] = /\(line (\d+) column \d+\)/.exec(text) ?? [];
+  return { file, line: json ? Number(json) : undefined, message: text };
 }
 
 function readFile(file: string): string {
@@ -244,9 +431,7 @@ function readFile(file: string): string {
   } catch (error) {
     throw new ConfigError([{
       file,
-      message: `can't be read: ${
-        error instanceof Error ? error.message : String(error)
-      }`,
+      message: `can't be read: ${messageOf(error)}`,
     }]);
   }
 }
@@ -258,4 +443,8 @@ function readIfThere(file: string): string | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
   }
   return readFile(file);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

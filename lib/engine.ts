@@ -10,7 +10,12 @@ import { olderThan } from "./request/uri.ts";
 /** A container's inspect. */
 export interface ContainerFacts {
   /** Everything mounted into it, however it came about. */
-  mounts: { type: string; name: string; destination: string }[];
+  mounts: {
+    type: string;
+    name: string;
+    source: string;
+    destination: string;
+  }[];
 }
 
 /** An image's inspect. */
@@ -59,6 +64,12 @@ export interface Engine {
     name: string,
     platform?: Platform,
   ): Promise<ImageFacts | undefined>;
+  /**
+   * @param name Image reference or ID.
+   * @returns The inspects of the images of all platforms behind the name; none
+   *   where the engine knows none. Engines before 28.1 tell one of them only.
+   */
+  inspectEveryPlatform(name: string): Promise<ImageFacts[]>;
   /**
    * @param name Service name or ID.
    * @returns Its inspect, or undefined where the engine knows none.
@@ -166,6 +177,47 @@ export function connectEngine(get: Get): Engine {
     return found;
   }
 
+  async function inspectImage(
+    name: string,
+    platform?: Platform,
+  ): Promise<ImageFacts | undefined> {
+    const path = imagePath(name, {
+      ...(platform && { platform: JSON.stringify(platform) }),
+    });
+    const image = await inspect(path);
+    if (!image) return undefined;
+    if (text(image.Os) === "") {
+      // The containerd store shows an empty config where it has no image for
+      // the platform asked, or the host's; `create` may still find one.
+      throw new EngineError(
+        `image ${name} has several platforms, and none for this host`,
+      );
+    }
+    const config = record(image.Config);
+    return {
+      id: text(image.Id),
+      volumes: Object.keys(record(config.Volumes)),
+      labels: record(config.Labels) as Record<string, string>,
+      layers: texts(record(image.RootFS).Layers, path),
+      parent: text(image.Parent),
+      repoDigests: texts(image.RepoDigests, path),
+    };
+  }
+
+  /** None where the image store keeps one image a name. */
+  async function platformsOf(name: string): Promise<Platform[]> {
+    const path = imagePath(name, { manifests: "1" });
+    const image = await inspect(path);
+    return list(image?.Manifests, path)
+      .filter(({ Kind, Available }) => Kind === "image" && Available === true)
+      .map(({ ImageData }) => record(record(ImageData).Platform))
+      .map(({ os, architecture, variant }) => ({
+        os: text(os),
+        architecture: text(architecture),
+        ...(variant !== undefined && { variant: text(variant) }),
+      }));
+  }
+
   return {
     async inspectContainer(name) {
       const path = `/containers/${encodeURIComponent(name)}/json`;
@@ -175,34 +227,24 @@ export function connectEngine(get: Get): Engine {
           // Containers from before Docker 1.13 have no Type.
           type: text(mount.Type) || (text(mount.Driver) ? "volume" : "bind"),
           name: text(mount.Name),
+          source: text(mount.Source),
           destination: text(mount.Destination),
         })),
       };
     },
 
-    async inspectImage(name, platform) {
-      const path = `/images/${encodeURIComponent(name)}/json` +
-        (platform
-          ? `?platform=${encodeURIComponent(JSON.stringify(platform))}`
-          : "");
-      const image = await inspect(path);
-      if (image && text(image.Os) === "") {
-        // The containerd store shows an empty config where it has no image for
-        // the platform asked, or the host's; `create` may still find one.
-        throw new EngineError(
-          `image ${name} has several platforms, and none for this host`,
-        );
-      }
-      if (!image) return undefined;
-      const config = record(image.Config);
-      return {
-        id: text(image.Id),
-        volumes: Object.keys(record(config.Volumes)),
-        labels: record(config.Labels) as Record<string, string>,
-        layers: texts(record(image.RootFS).Layers, path),
-        parent: text(image.Parent),
-        repoDigests: texts(image.RepoDigests, path),
-      };
+    inspectImage,
+
+    async inspectEveryPlatform(name) {
+      const platforms = await this.inspectsPlatforms()
+        ? await platformsOf(name)
+        : [];
+      const images = await Promise.all(
+        platforms.length > 0
+          ? platforms.map((platform) => inspectImage(name, platform))
+          : [inspectImage(name)],
+      );
+      return images.filter((image) => image !== undefined);
     },
 
     async inspectService(name) {
@@ -251,6 +293,11 @@ export function connectEngine(get: Get): Engine {
       return !olderThan(await agreedVersion(), PLATFORM_INSPECT_API);
     },
   };
+}
+
+function imagePath(name: string, query: Record<string, string>): string {
+  const search = new URLSearchParams(query).toString();
+  return `/images/${encodeURIComponent(name)}/json${search && `?${search}`}`;
 }
 
 type Json = Record<string, unknown>;

@@ -8,6 +8,8 @@ import { type Engine, EngineError } from "./engine.ts";
 import type { Exemptions } from "./identity.ts";
 import type { Log } from "./log.ts";
 import { ALLOW, type Decision, deny, shown } from "./policy/decision.ts";
+import { judgeImages } from "./policy/doors.ts";
+import { judgePushes } from "./policy/pushes.ts";
 import { judgeVolumes } from "./policy/volumes.ts";
 import { Call } from "./request/call.ts";
 import { matchEndpoint, type Section } from "./request/endpoints.ts";
@@ -60,6 +62,10 @@ export function createJudge(
         return config.volumes
           ? judgeVolumes(config.volumes, call, engine)
           : ALLOW;
+      case "images":
+        return config.images ? judgeImages(config.images, call, engine) : ALLOW;
+      case "push":
+        return config.push ? judgePushes(config.push, call, engine) : ALLOW;
     }
   }
 

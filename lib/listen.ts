@@ -11,6 +11,8 @@ import { PLUGIN_CONTENT_TYPE } from "./wire.ts";
 export interface Listener {
   /** What it listens on, for the log. */
   where: string;
+  /** @returns Why engines can't reach it, or undefined where they can. */
+  problem(): string | undefined;
   /** Stops accepting, answers what came in, and removes its socket file. */
   close(): Promise<void>;
 }
@@ -88,9 +90,22 @@ async function listenOnPath(
     throw new ListenError(`can't listen on ${path}: ${messageOf(error)}`);
   }
   Deno.chmodSync(path, 0o600);
+  const { dev, ino } = Deno.lstatSync(path);
+  let stopping = false;
   return {
     where: path,
+    problem() {
+      if (stopping) return "stopping";
+      try {
+        const there = Deno.lstatSync(path);
+        if (there.dev === dev && there.ino === ino) return undefined;
+        return `${path} is somebody else's socket`;
+      } catch (error) {
+        return `${path}: ${messageOf(error)}`;
+      }
+    },
     async close() {
+      stopping = true;
       await server.shutdown();
       removeIfThere(path);
     },
@@ -180,6 +195,7 @@ async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
   }
   return {
     where: "the socket that systemd passed",
+    problem: () => server.listening ? undefined : "stopping",
     close() {
       const closed = new Promise<void>((resolve) =>
         server.close(() => resolve())

@@ -18,6 +18,7 @@ import {
   judgeAllTags,
   judgeDoor,
   judgeImage,
+  refusesNothing,
 } from "./images.ts";
 
 /**
@@ -67,7 +68,7 @@ function judgeImageCreate(policy: ImagesPolicy, call: Call): Decision {
   // An import has a body that is not shown. Where it is open, anything can come
   // in by it; that a pull can hide in one is said in the README.
   if (fromImage === "") return judgeDoor(policy, "import", "docker import");
-  refuseHiddenForm(call);
+  if (!refusesNothing(policy)) call.requireNoForm();
   const { reference, allTags } = readReference(
     fromImage,
     () => pullReference(fromImage, call.query.get("tag")),
@@ -79,7 +80,7 @@ function judgeImageCreate(policy: ImagesPolicy, call: Call): Decision {
 
 /** `remote` is read from the form (plugin_routes.go, `parseRemoteRef`). */
 function judgePlugin(policy: ImagesPolicy, call: Call): Decision {
-  refuseHiddenForm(call);
+  if (!refusesNothing(policy)) call.requireNoForm();
   return judgeName(policy, call.query.get("remote") ?? "");
 }
 
@@ -125,13 +126,4 @@ function readReference<T>(
     if (!(error instanceof InvalidReference)) throw error;
     throw new Unreadable(`image "${shown(name)}": ${error.message}`);
   }
-}
-
-/** A form body wins over the query, and is never shown to a plugin. */
-function refuseHiddenForm(call: Call): void {
-  if (!call.mayHaveHiddenBody) return;
-  throw new Unreadable(
-    "it may carry a form that overrides its query: send it without a " +
-      'Content-Type, or with "Content-Length: 0"',
-  );
 }

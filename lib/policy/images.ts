@@ -128,6 +128,17 @@ export function doorsNotCovered(policy: ImagesPolicy): Door[] {
   );
 }
 
+/**
+ * Whether a policy lets every image in, by every door.
+ *
+ * @param policy The policy.
+ * @returns True where no verdict hangs on what a call says.
+ */
+export function refusesNothing(policy: ImagesPolicy): boolean {
+  return policy.defaultAllow && policy.blacklist.length === 0 &&
+    policy.allowImport;
+}
+
 function isOpen(policy: ImagesPolicy, door: Door): boolean {
   switch (door) {
     case "build":

@@ -11,6 +11,7 @@ import { readServiceSpec, type ServiceSpec } from "../request/service.ts";
 import type { Struct } from "../request/struct.ts";
 import { Unreadable } from "../request/unreadable.ts";
 import { olderThan } from "../request/uri.ts";
+import type { BindRules } from "./binds.ts";
 import { ALLOW, type Decision, type Denial, deny, shown } from "./decision.ts";
 import { cleanPath } from "./paths.ts";
 import { parsePlatform } from "./platform.ts";
@@ -19,6 +20,8 @@ import { parsePlatform } from "./platform.ts";
 export interface VolumesPolicy {
   /** Whether `docker build` without BuildKit, which can leave volumes, is open. */
   readonly allowClassicBuild: boolean;
+  /** Where bind mounts may come from; undefined where they may from anywhere. */
+  readonly allowBind?: BindRules;
 }
 
 /**
@@ -38,18 +41,18 @@ export function judgeVolumes(
 ): Promise<Decision> | Decision {
   switch (call.endpoint.name) {
     case "container create":
-      return judgeCreate(call, engine);
+      return judgeCreate(policy, call, engine);
     case "container start":
-      return judgeStart(call, engine);
+      return judgeStart(policy, call, engine);
     case "container restart":
     case "container archive":
-      return judgeContainer(call.subject, engine);
+      return judgeContainer(policy, call.subject, engine);
     case "container update":
-      return judgeUpdate(call, engine);
+      return judgeUpdate(policy, call, engine);
     case "service create":
-      return judgeServiceCreate(call, engine);
+      return judgeServiceCreate(policy, call, engine);
     case "service update":
-      return judgeServiceUpdate(call, engine);
+      return judgeServiceUpdate(policy, call, engine);
     case "build":
       return judgeBuild(policy, call);
     default:
@@ -61,13 +64,17 @@ export function judgeVolumes(
  * `-v`, `--mount`, `--volumes-from`, `VOLUME`: what daemon/create_unix.go and
  * daemon/volumes.go make of a create request.
  */
-async function judgeCreate(call: Call, engine: Engine): Promise<Decision> {
+async function judgeCreate(
+  policy: VolumesPolicy,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
   const body = call.body();
   const host = readStorage(body.struct("HostConfig"));
-  const denied = judgeStorage(host) ??
+  const denied = judgeStorage(policy, host) ??
     // Up to 26.1 engines read HostConfig's fields here too, where there is no
     // HostConfig (runconfig/config_unix.go).
-    judgeStorage(readStorage(body));
+    judgeStorage(policy, readStorage(body));
   if (denied) return denied;
 
   const covered = coveredPaths(host);
@@ -132,48 +139,67 @@ async function platformOf(call: Call, engine: Engine) {
   return platform;
 }
 
-async function judgeStart(call: Call, engine: Engine): Promise<Decision> {
+async function judgeStart(
+  policy: VolumesPolicy,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
   // Only then does `start` take a HostConfig (postContainersStart in 20.10);
   // a version that is not in the path is a later one.
   if (call.apiVersion !== undefined && olderThan(call.apiVersion, "1.24")) {
     if (call.mayHaveHiddenBody) call.body(); // Throws, saying why.
     if (call.hasBody) {
       const body = call.body();
-      const denied = judgeStorage(readStorage(body.struct("HostConfig"))) ??
-        judgeStorage(readStorage(body));
+      const denied =
+        judgeStorage(policy, readStorage(body.struct("HostConfig"))) ??
+          judgeStorage(policy, readStorage(body));
       if (denied) return denied;
     }
   }
-  return await judgeContainer(call.subject, engine);
+  return await judgeContainer(policy, call.subject, engine);
 }
 
 /** A restart policy starts the container at the engine's next start. */
-async function judgeUpdate(call: Call, engine: Engine): Promise<Decision> {
-  const policy = call.body().struct("RestartPolicy")?.string("Name") ?? "";
-  return policy === "" || policy === "no"
+async function judgeUpdate(
+  policy: VolumesPolicy,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const restart = call.body().struct("RestartPolicy")?.string("Name") ?? "";
+  return restart === "" || restart === "no"
     ? ALLOW
-    : await judgeContainer(call.subject, engine);
+    : await judgeContainer(policy, call.subject, engine);
 }
 
 /** A container that is there already, whoever made it and when. */
-async function judgeContainer(name: string, engine: Engine): Promise<Decision> {
+async function judgeContainer(
+  policy: VolumesPolicy,
+  name: string,
+  engine: Engine,
+): Promise<Decision> {
   const container = await engine.inspectContainer(name);
   if (!container) return ALLOW; // The engine's own 404 is the right answer.
-  return judgeContainerMounts(name, container);
+  return judgeContainerMounts(policy, name, container);
 }
 
 /**
  * Judges what a container really has, as its inspect shows it.
  *
+ * @param policy The administrator's settings.
  * @param name What to call the container.
  * @param container Its inspect.
  * @returns The decision.
  */
 export function judgeContainerMounts(
+  policy: VolumesPolicy,
   name: string,
   container: ContainerFacts,
 ): Decision {
-  for (const { type, name: volume, destination } of container.mounts) {
+  for (const { type, name: volume, source, destination } of container.mounts) {
+    if (type === "bind") {
+      const denied = policy.allowBind?.judge(source);
+      if (denied) return denied;
+    }
     if (isHarmless(type)) continue;
     const what = type !== "volume"
       ? `a mount of type ${shown(type)}`
@@ -189,13 +215,20 @@ export function judgeContainerMounts(
 }
 
 async function judgeServiceCreate(
+  policy: VolumesPolicy,
   call: Call,
   engine: Engine,
 ): Promise<Decision> {
-  return await judgeService(readServiceSpec(call.body()), undefined, engine);
+  return await judgeService(
+    policy,
+    readServiceSpec(call.body()),
+    undefined,
+    engine,
+  );
 }
 
 async function judgeServiceUpdate(
+  policy: VolumesPolicy,
   call: Call,
   engine: Engine,
 ): Promise<Decision> {
@@ -204,30 +237,46 @@ async function judgeServiceUpdate(
   // daemon/server/router/swarm/cluster_routes.go).
   if (call.query.get("rollback") !== "previous") {
     return await judgeService(
+      policy,
       readServiceSpec(call.body()),
       service?.spec,
       engine,
     );
   }
   if (!service?.previousSpec) return ALLOW; // The engine refuses it itself.
-  return await judgeService(service.previousSpec, service.spec, engine);
+  return await judgeService(
+    policy,
+    service.previousSpec,
+    service.spec,
+    engine,
+  );
 }
 
 /** The engine makes the tasks' containers itself, and asks nobody then. */
 async function judgeService(
+  policy: VolumesPolicy,
   spec: ServiceSpec,
   current: ServiceSpec | undefined,
   engine: Engine,
 ): Promise<Decision> {
-  const denied = spec.mounts.map(judgeMount).find((denial) => denial);
+  const denied = judgeMounts(policy, spec.mounts);
   if (denied) return denied;
+  const template = policy.allowBind &&
+    spec.mounts.find(({ source }) => isTemplate(source));
+  if (template) {
+    return deny(
+      "volumes/bind",
+      `bind mount of ${shown(template.source)} is not allowed: ` +
+        "a template can't be checked",
+    );
+  }
   if (spec.image === "") return ALLOW; // No container task.
 
-  const covered = new Set(spec.mounts.map(({ target }) => cleanPath(target)));
-  const uncovers = current?.mounts.some(({ target }) =>
-    !covered.has(cleanPath(target))
-  );
-  if (current?.image === spec.image && !uncovers) return ALLOW;
+  const covered = serviceCoveredPaths(spec);
+  if (current?.image === spec.image) {
+    const uncovers = !serviceCoveredPaths(current).isSubsetOf(covered);
+    if (!uncovers) return ALLOW;
+  }
 
   const image = await engine.inspectImage(spec.image);
   const name = shown(spec.image);
@@ -251,6 +300,23 @@ async function judgeService(
     );
   }
   return ALLOW;
+}
+
+/**
+ * What a service's mounts cover for sure. A target can be a Go template, which
+ * swarm expands on the node (`expandMounts` in swarmkit's template/expand.go), to
+ * who knows what.
+ */
+function serviceCoveredPaths({ mounts }: ServiceSpec): Set<string> {
+  return new Set(
+    mounts.map(({ target }) => target)
+      .filter((target) => !isTemplate(target))
+      .map(cleanPath),
+  );
+}
+
+function isTemplate(path: string): boolean {
+  return path.includes("{{");
 }
 
 /** A failing step of a classic build leaves the volumes of its container. */
@@ -282,22 +348,39 @@ function readStorage(hostConfig: Struct | undefined): Storage {
   };
 }
 
-function judgeStorage(storage: Storage): Denial | undefined {
+function judgeStorage(
+  policy: VolumesPolicy,
+  storage: Storage,
+): Denial | undefined {
   for (const bind of storage.binds) {
     const { source, target } = splitBind(bind);
-    if (source.startsWith("/")) continue;
+    if (source.startsWith("/")) {
+      const denied = policy.allowBind?.judge(source);
+      if (denied) return denied;
+      continue;
+    }
     return source === ""
       ? refuse("anonymous", `anonymous volume at ${shown(target)}`)
       : refuse("named", `named volume "${shown(source)}"`);
   }
-  for (const mount of storage.mounts) {
-    const denied = judgeMount(mount);
-    if (denied) return denied;
-  }
+  const denied = judgeMounts(policy, storage.mounts);
+  if (denied) return denied;
   const [from] = storage.volumesFrom;
   return from === undefined
     ? undefined
     : refuse("volumes-from", `--volumes-from ${shown(from)}`);
+}
+
+function judgeMounts(
+  policy: VolumesPolicy,
+  mounts: readonly Mount[],
+): Denial | undefined {
+  for (const mount of mounts) {
+    const denied = mount.type === "bind"
+      ? policy.allowBind?.judge(mount.source)
+      : judgeMount(mount);
+    if (denied) return denied;
+  }
 }
 
 function judgeMount({ type, source, target }: Mount): Denial | undefined {

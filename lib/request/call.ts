@@ -65,6 +65,20 @@ export class Call {
       this.#header("Content-Length") !== "0";
   }
 
+  /**
+   * Makes sure that the query is what the engine goes by, at an endpoint that
+   * reads a form: a form body wins over the query, and is never shown.
+   *
+   * @throws {Unreadable} where there may be one, saying how to send the call.
+   */
+  requireNoForm(): void {
+    if (!this.mayHaveHiddenBody) return;
+    throw new Unreadable(
+      "it may carry a form that overrides its query: send it without a " +
+        'Content-Type, or with "Content-Length: 0"',
+    );
+  }
+
   #header(name: string): string | undefined {
     return Object.hasOwn(this.#request.headers, name)
       ? this.#request.headers[name]

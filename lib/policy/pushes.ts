@@ -1,0 +1,121 @@
+/**
+ * What a push sends, as the engine tells it, for the push policy to judge.
+ *
+ * @module
+ */
+import type { Engine, ImageFacts } from "../engine.ts";
+import {
+  InvalidReference,
+  type PushReference,
+  pushReference,
+} from "../reference.ts";
+import type { Call } from "../request/call.ts";
+import { Unreadable } from "../request/unreadable.ts";
+import { ALLOW, type Decision, shown } from "./decision.ts";
+import {
+  guardsPush,
+  judgePush,
+  type PushedImage,
+  type PushPolicy,
+  RHEL_LABEL_FILTERS,
+} from "./push.ts";
+
+/**
+ * Judges `POST /images/{name}/push`.
+ *
+ * @param policy The administrator's settings.
+ * @param call The call as the engine reads it.
+ * @param engine The engine, for what only it knows.
+ * @returns The decision.
+ * @throws {Unreadable} where the call cannot be read as the engine reads it.
+ * @throws {EngineError} where the engine cannot be asked.
+ */
+export async function judgePushes(
+  policy: PushPolicy,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  if (!policy.blockRhel) return ALLOW;
+  const push = readPush(call);
+  const target = {
+    reference: push.reference,
+    qualified: push.qualified,
+    // Only an unqualified name can go anywhere else than it says.
+    ...(!push.qualified && { registries: await engine.additionalRegistries() }),
+  };
+  if (!guardsPush(policy, target)) return ALLOW;
+  call.requireNoForm(); // Which tags are pushed hangs on the query.
+
+  const pushed = push.allTags
+    ? await allTags(push, engine)
+    : await oneTag(push, engine);
+  // What the images say of themselves often settles it.
+  const decision = judgePush(policy, { ...target, pushed, host: [] });
+  if (!decision.allow || pushed.length === 0) return decision;
+  return judgePush(policy, { ...target, pushed, host: await labelled(engine) });
+}
+
+function readPush(call: Call): PushReference {
+  try {
+    return pushReference(call.subject, call.query.get("tag"));
+  } catch (error) {
+    if (!(error instanceof InvalidReference)) throw error;
+    throw new Unreadable(`image "${shown(call.subject)}": ${error.message}`);
+  }
+}
+
+/** Nothing where the engine knows no such image: it says so itself. */
+function oneTag(push: PushReference, engine: Engine): Promise<PushedImage[]> {
+  return pushedImages(push.local, push.local, engine);
+}
+
+async function allTags(
+  { repository }: PushReference,
+  engine: Engine,
+): Promise<PushedImage[]> {
+  const images = await engine.listImages({ reference: [repository] });
+  const pushed = images.map(({ id, repoTags }) => {
+    const tag = repoTags.find((tag) => tag.startsWith(`${repository}:`));
+    return pushedImages(id, tag ?? repository, engine);
+  });
+  return (await Promise.all(pushed)).flat();
+}
+
+async function pushedImages(
+  reference: string,
+  name: string,
+  engine: Engine,
+): Promise<PushedImage[]> {
+  const images = await engine.inspectEveryPlatform(reference);
+  return await Promise.all(images.map(async (image) => ({
+    name,
+    image,
+    parents: await parentsOf(image, engine),
+  })));
+}
+
+async function parentsOf(
+  image: ImageFacts,
+  engine: Engine,
+): Promise<ImageFacts[]> {
+  const parents: ImageFacts[] = [];
+  for (let id = image.parent; id !== "";) {
+    const parent = await engine.inspectImage(id);
+    if (!parent) break; // Removed since.
+    parents.push(parent);
+    id = parent.parent;
+  }
+  return parents;
+}
+
+/** Everything on the host with Red Hat's labels. */
+async function labelled(engine: Engine): Promise<ImageFacts[]> {
+  const lists = await Promise.all(
+    RHEL_LABEL_FILTERS.map((label) => engine.listImages({ label: [label] })),
+  );
+  const ids = new Set(lists.flat().map(({ id }) => id));
+  const images = await Promise.all(
+    [...ids].map((id) => engine.inspectEveryPlatform(id)),
+  );
+  return images.flat();
+}

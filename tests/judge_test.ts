@@ -1,0 +1,266 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { parseConfig } from "../lib/config.ts";
+import { type Engine, EngineError } from "../lib/engine.ts";
+import { exemptionCheck } from "../lib/identity.ts";
+import { createJudge } from "../lib/judge.ts";
+import { openLog } from "../lib/log.ts";
+import type { AuthzRequest } from "../lib/wire.ts";
+import { engineWith, request, said } from "./requests.ts";
+
+interface Setting {
+  /** Text of the settings file. */
+  config?: string;
+  engine?: Partial<Engine>;
+  groups?: () => Promise<string[]>;
+}
+
+/** Judges a request: what was said, and what was logged. */
+async function judged(
+  authz: AuthzRequest,
+  { config = "[volumes]", engine = {}, groups }: Setting = {},
+): Promise<{ said: string; log: string[] }> {
+  const log: string[] = [];
+  const judge = createJudge({
+    config: parseConfig("x.toml", config),
+    engine: engineWith(engine),
+    isExempt: exemptionCheck(groups ?? (() => Promise.resolve([]))),
+    log: openLog(true, true, (line) => log.push(line)),
+  });
+  return { said: said(await judge(authz)), log };
+}
+
+const NAMED = { Image: "b", HostConfig: { Binds: ["data:/x"] } };
+const CREATE = request("POST /v1.41/containers/create?name=web", NAMED);
+const DENIED = 'volumes are not allowed: named volume "data"';
+
+/** An engine that knows an image without volumes. */
+const PLAIN: Partial<Engine> = {
+  inspectImage: () =>
+    Promise.resolve({
+      id: "sha256:0",
+      volumes: [],
+      labels: {},
+      layers: [],
+      parent: "",
+      repoDigests: [],
+    }),
+};
+
+Deno.test("judge: a denial is logged with user, method, path and reason", async () => {
+  assertEquals(await judged({ ...CREATE, user: "dwalsh" }), {
+    said: DENIED,
+    log: [
+      '<4>denied user="dwalsh" POST /v1.41/containers/create?name=web: ' +
+      DENIED,
+    ],
+  });
+  assertEquals((await judged(CREATE)).log, [
+    `<4>denied user=- POST /v1.41/containers/create?name=web: ${DENIED}`,
+  ]);
+});
+
+Deno.test("judge: what a client sends can't forge a line of the log", async () => {
+  const { log } = await judged({
+    ...request(`POST /containers/create?name=${"x".repeat(1000)}\n<0>`, {
+      HostConfig: { Binds: ["a\n<0>forged\u001b[2J:/x"] },
+    }),
+    user: 'x"\r\n<0>forged',
+  });
+  assertEquals(log.length, 1);
+  assertMatch(
+    log[0],
+    // deno-lint-ignore no-control-regex -- none may be left
+    /^<4>denied user="x\\"[^\u0000-\u001f\u007f]* volume "a\\u000a<0>forged\\u001b\[2J"$/,
+  );
+  assertEquals(log[0].length < 900, true);
+});
+
+Deno.test("judge: what is allowed is logged for debugging", async () => {
+  const create = request("POST /containers/create", { Image: "b" });
+  assertEquals(await judged(create, { engine: PLAIN }), {
+    said: "allowed",
+    log: ["<7>allowed user=- POST /containers/create"],
+  });
+  for (const line of ["GET /containers/json", "HEAD /_ping"]) {
+    assertEquals(await judged(request(line)), { said: "allowed", log: [] });
+  }
+});
+
+Deno.test("judge: calls of no policy are allowed without a question", async () => {
+  for (
+    const line of [
+      "GET /_ping",
+      "GET /v1.41/containers/web/json",
+      "GET /v1.51/images/b/json?platform=%7B%7D",
+      "POST /v1.41/containers/web/stop",
+      "DELETE /volumes/data;x?a=%zz",
+      "POST /volumes/create",
+    ]
+  ) {
+    assertEquals((await judged(request(line))).said, "allowed", line);
+  }
+});
+
+Deno.test("judge: a policy without a section is off", async () => {
+  assertEquals((await judged(CREATE, { config: "" })).said, "allowed");
+  assertEquals((await judged(CREATE, { config: "[push]" })).said, "allowed");
+  // No policy reads it, so that nothing can be wrong with it.
+  assertEquals(
+    (await judged(request("POST /containers/create?;", "{"), { config: "" }))
+      .said,
+    "allowed",
+  );
+});
+
+Deno.test("judge: users and groups are exempt", async () => {
+  const config =
+    '[volumes]\nallow-user = ["dwalsh"]\nallow-group = ["storage"]';
+  const groups = () => Promise.resolve(["users", "storage"]);
+  const nobody = () => Promise.resolve(["users"]);
+  for (
+    const [user, lookUp, expected] of [
+      ["dwalsh", nobody, "allowed"],
+      ["alice", groups, "allowed"],
+      ["alice", nobody, DENIED],
+      ["", groups, DENIED],
+      ["0", groups, DENIED],
+      ["-n", groups, DENIED],
+    ] as const
+  ) {
+    assertEquals(
+      (await judged({ ...CREATE, user }, { config, groups: lookUp })).said,
+      expected,
+      user,
+    );
+  }
+});
+
+Deno.test("judge: headers name no user", async () => {
+  const config = '[volumes]\nallow-user = ["dwalsh"]';
+  const forged = {
+    ...CREATE,
+    headers: {
+      ...CREATE.headers,
+      User: "dwalsh",
+      "X-Remote-User": "dwalsh",
+      "X-Forwarded-User": "dwalsh",
+    },
+  };
+  assertEquals((await judged(forged, { config })).said, DENIED);
+});
+
+Deno.test("judge: an exemption holds for its own policy only", async () => {
+  const config = '[images]\nallow-user = ["alice"]\n[volumes]\n' +
+    'allow-user = ["bob"]\n';
+  const service = request("POST /services/create", {
+    TaskTemplate: {
+      ContainerSpec: {
+        Image: "evil/x:1",
+        Mounts: [{ Type: "volume", Source: "data", Target: "/x" }],
+      },
+    },
+  });
+  for (
+    const [user, expected] of [
+      ["alice", DENIED],
+      ["bob", "image evil/x:1 is not allowed: not on the whitelist"],
+      ["carol", "image evil/x:1 is not allowed: not on the whitelist"],
+    ]
+  ) {
+    assertEquals(
+      (await judged({ ...service, user }, { config })).said,
+      expected,
+    );
+  }
+});
+
+Deno.test("judge: what can't be read is denied, saying why", async () => {
+  for (
+    const [authz, reason] of [
+      [
+        request("POST /containers/create", '{"Image":"a","image":"b"}'),
+        'two keys in the body mean the same field, "image": send it once',
+      ],
+      [
+        request("POST /containers/create", "{}{}"),
+        "its body goes on after the JSON value (at character 3)",
+      ],
+      [request("POST /containers/create"), "it has no body"],
+      [
+        request("POST /containers/create?a=1;b", {}),
+        'its query has a ";": write it as %3B',
+      ],
+      [
+        request("POST /containers/create?a=%zz", {}),
+        "its query is not percent-encoded UTF-8",
+      ],
+      [
+        request("POST /containers/%ff/start"),
+        "its path is not percent-encoded UTF-8",
+      ],
+    ] as [AuthzRequest, string][]
+  ) {
+    const { said, log } = await judged(authz);
+    assertEquals(said, `request can't be checked: ${reason}`);
+    assertEquals(log.length, 1);
+    assertEquals(log[0].endsWith(said), true);
+  }
+});
+
+Deno.test("judge: an engine that can't be asked is a denial", async () => {
+  const { said, log } = await judged(
+    request("POST /containers/create", { Image: "b" }),
+    {
+      engine: {
+        inspectImage: () =>
+          Promise.reject(
+            new EngineError("unix:///x did not answer within 5 s"),
+          ),
+      },
+    },
+  );
+  assertEquals(
+    said,
+    "engine can't be asked: unix:///x did not answer within 5 s",
+  );
+  assertEquals(log.length, 1);
+});
+
+Deno.test("judge: a failure of our own is a denial, and never thrown", async () => {
+  const failed = "docker-policy-plugin failed on this request: see its log";
+  for (
+    const setting of [
+      {
+        engine: {
+          inspectImage: () => {
+            throw new TypeError("nobody thought of this");
+          },
+        },
+      },
+      { engine: { inspectImage: () => Promise.reject("no error at all") } },
+      { engine: { inspectImage: () => Promise.reject(undefined) } },
+      {
+        config: '[volumes]\nallow-group = ["storage"]',
+        groups: () => Promise.reject(new Error("no id here")),
+      },
+    ]
+  ) {
+    const { said, log } = await judged(
+      { ...request("POST /containers/create", { Image: "b" }), user: "alice" },
+      setting,
+    );
+    assertEquals(said, failed);
+    assertEquals(log.length, 2);
+    assertMatch(log[0], /^<3>bug: /);
+    assertMatch(log[1], /^<4>denied user="alice" POST /);
+    assertEquals(log.some((line) => line.includes("\n")), false);
+  }
+});
+
+Deno.test("judge: a sparse request does not make it throw", async () => {
+  for (
+    const uri of ["", "/", "?", "//", "*", ":", "%", "x:", "http://", "\u0000"]
+  ) {
+    await judged({ user: "", method: "POST", uri, headers: {} });
+  }
+});

@@ -1,0 +1,191 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { Unreadable } from "../lib/request/unreadable.ts";
+import { olderThan, parseQuery, parseTarget } from "../lib/request/uri.ts";
+
+Deno.test("uri: path, version and query", () => {
+  for (
+    const [uri, path, version, rawQuery] of [
+      ["/containers/create", "/containers/create"],
+      ["/v1.41/containers/create", "/containers/create", "1.41"],
+      ["/v1/containers/create", "/containers/create", "1"],
+      ["/v1.41.9/info", "/info", "1.41.9"],
+      ["/v.../info", "/info", "..."],
+      ["/v1.41/", "/", "1.41"],
+      // These are no version prefixes to the router.
+      ["/v1.41", "/v1.41"],
+      ["/v/info", "/v/info"],
+      ["/V1.41/info", "/V1.41/info"],
+      ["/v1.41a/info", "/v1.41a/info"],
+      ["/v1,41/info", "/v1,41/info"],
+      ["/volumes/create", "/volumes/create"],
+      ["//v1.41/info", "//v1.41/info"],
+      // Only one is taken off.
+      ["/v1.41/v1.40/info", "/v1.40/info", "1.41"],
+      ["/v1.41//info", "//info", "1.41"],
+
+      // Queries.
+      ["/info?", "/info"],
+      ["/info?a=b", "/info", undefined, "a=b"],
+      ["/info?a=b?c#d", "/info", undefined, "a=b?c#d"],
+      ["/info#x?a=b", "/info#x", undefined, "a=b"],
+      ["/a%3Fb?c=%3F", "/a?b", undefined, "c=%3F"],
+
+      // Percent-encoding: the engine routes on what is decoded.
+      ["/v1.41/cont%61iners/cre%61te", "/containers/create", "1.41"],
+      ["/containers%2Fcreate", "/containers/create"],
+      ["/containers%2fcreate", "/containers/create"],
+      ["/%761.41/containers/create", "/containers/create", "1.41"],
+      ["/v1%2E41%2Fcontainers/create", "/containers/create", "1.41"],
+      ["%2Fcontainers/create", "/containers/create"],
+      ["/images/a%252Fb/json", "/images/a%2Fb/json"],
+      ["/containers/a+b/start", "/containers/a+b/start"],
+      ["/containers/a%2Bb%20c/start", "/containers/a+b c/start"],
+      ["/containers/%C3%BC/start", "/containers/ü/start"],
+      ["/v1.41/containers/a%0Ab/start", "/containers/a\nb/start", "1.41"],
+      ["/containers/a%00b/start", "/containers/a\u0000b/start"],
+      ["/containers/./create", "/containers/./create"],
+
+      // Absolute form.
+      ["http://h/v1.41/containers/create", "/containers/create", "1.41"],
+      ["http:/x", "/x"],
+      ["x:///y", "/y"],
+      ["x:////y", "//y"],
+      ["http://anything:1/info?a=b", "/info", undefined, "a=b"],
+      ["HTTPS://u:p@[::1]:2/info", "/info"],
+      ["a+b-c.9://h/info", "/info"],
+      ["http://h", ""],
+      ["http://h?/info", "", undefined, "/info"],
+      ["http://h%2Finfo", ""],
+      ["http:info", "info"],
+      // No schemes.
+      ["1http://h/info", "1http://h/info"],
+      ["//h/info", "//h/info"],
+      ["/x:y/info", "/x:y/info"],
+      ["*", "*"],
+    ] as [string, string, string?, string?][]
+  ) {
+    assertEquals(
+      parseTarget(uri),
+      {
+        path,
+        ...(version !== undefined && { version }),
+        rawQuery: rawQuery ?? "",
+      },
+      uri,
+    );
+  }
+});
+
+Deno.test("uri: a path that is not percent-encoded UTF-8 is refused", () => {
+  for (
+    const uri of [
+      "/containers/%zz/start",
+      "/containers/%4/start",
+      "/containers/%",
+      "/containers/%ff/start",
+      "/containers/%C0%AF/start",
+      "/containers/%ED%A0%80/start",
+    ]
+  ) {
+    assertEquals(
+      assertThrows(() => parseTarget(uri), Unreadable, undefined, uri).message,
+      "its path is not percent-encoded UTF-8",
+    );
+  }
+});
+
+Deno.test("uri: queries as Go reads them", () => {
+  for (
+    const [rawQuery, pairs] of [
+      ["", {}],
+      ["a=1", { a: "1" }],
+      ["a=1&b=2", { a: "1", b: "2" }],
+      ["a", { a: "" }],
+      ["a=", { a: "" }],
+      ["=1", { "": "1" }],
+      ["a=1=2", { a: "1=2" }],
+      ["&&a=1&", { a: "1" }],
+      ["a=1?2#3", { a: "1?2#3" }],
+      // The first value of a repeated key wins, however the key is written.
+      ["a=1&a=2", { a: "1" }],
+      ["a&a=2", { a: "" }],
+      ["%61=1&a=2", { a: "1" }],
+      ["A=1&a=2", { A: "1", a: "2" }],
+      ["from%49mage=x", { fromImage: "x" }],
+      // Escapes, and a plus that is a space.
+      ["a=b+c%2Bd%20e", { a: "b c+d e" }],
+      ["a+b=1", { "a b": "1" }],
+      ["a=%26b%3D1", { a: "&b=1" }],
+      ["a=x%3By", { a: "x;y" }],
+      ["a=%C3%BC&b=ü", { a: "ü", b: "ü" }],
+      ["a=%00%0A", { a: "\u0000\n" }],
+      // Nothing special about a key.
+      [
+        "__proto__=1&constructor=2",
+        Object.entries({
+          ["__proto__"]: "1",
+          constructor: "2",
+        }),
+      ],
+    ] as [string, Record<string, string> | [string, string][]][]
+  ) {
+    assertEquals(
+      [...parseQuery(rawQuery)],
+      Array.isArray(pairs) ? pairs : Object.entries(pairs),
+      rawQuery,
+    );
+  }
+});
+
+Deno.test("uri: a query that Go refuses, or reads in part, is refused", () => {
+  for (
+    const [rawQuery, reason] of [
+      ["a=1;b=2", 'its query has a ";": write it as %3B'],
+      [";", 'its query has a ";": write it as %3B'],
+      ["a=1&b;c=2", 'its query has a ";": write it as %3B'],
+      ["a=%zz", "its query is not percent-encoded UTF-8"],
+      ["a=%", "its query is not percent-encoded UTF-8"],
+      ["a=%4", "its query is not percent-encoded UTF-8"],
+      ["%zz=a", "its query is not percent-encoded UTF-8"],
+      ["a=1&%zz", "its query is not percent-encoded UTF-8"],
+      ["a=1&a=%zz", "its query is not percent-encoded UTF-8"],
+      ["a=%ff", "its query is not percent-encoded UTF-8"],
+    ]
+  ) {
+    assertEquals(
+      assertThrows(() => parseQuery(rawQuery), Unreadable).message,
+      reason,
+      rawQuery,
+    );
+  }
+});
+
+Deno.test("uri: versions compare number by number", () => {
+  for (
+    const [older, newer] of [
+      ["1.23", "1.24"],
+      ["1.9", "1.10"],
+      ["1.24", "2.0"],
+      ["1", "1.1"],
+      ["1.24", "1.24.1"],
+      ["", "1.24"],
+      ["...", "1.24"],
+      ["1..9", "1.1"],
+      [".99", "1.24"],
+    ]
+  ) {
+    assertEquals(olderThan(older, newer), true, `${older} < ${newer}`);
+    assertEquals(olderThan(newer, older), false, `${newer} < ${older}`);
+  }
+  for (
+    const [one, other] of [
+      ["1.24", "1.24"],
+      ["1.24", "1.24."],
+      ["1.24", "1.24.0"],
+      ["1.24", "01.024"],
+    ]
+  ) {
+    assertEquals(olderThan(one, other), false, `${one} < ${other}`);
+    assertEquals(olderThan(other, one), false, `${other} < ${one}`);
+  }
+});

@@ -19,6 +19,7 @@ import { listen, type Listener, ListenError } from "./lib/listen.ts";
 import { type Log, openLog } from "./lib/log.ts";
 import { MonitorError, serveMonitor } from "./lib/monitor.ts";
 import { pluginHandler } from "./lib/plugin.ts";
+import { createRecheck } from "./lib/recheck.ts";
 import { startWarnings, warnOfUnseenBuilds } from "./lib/warnings.ts";
 
 /** How long a stop may take, in milliseconds. */
@@ -60,12 +61,8 @@ function readArgsOrExit(): Args {
 async function start(args: Args, log: Log): Promise<Listener> {
   const config = loadConfig(args.config);
   const engine = connectEngine(engineTransport(args));
-  const judge = createJudge({
-    config,
-    engine,
-    isExempt: exemptionCheck(),
-    log,
-  });
+  const options = { config, engine, isExempt: exemptionCheck(), log };
+  const handler = pluginHandler(createJudge(options), createRecheck(options));
 
   // The monitor first: an address that is taken must not cost the engine the
   // plugin's socket.
@@ -77,7 +74,7 @@ async function start(args: Args, log: Log): Promise<Listener> {
       config: () => showConfig(config),
     });
   }
-  const listener = await listen(pluginHandler(judge), args.socket, {
+  const listener = await listen(handler, args.socket, {
     fds: Deno.env.get("LISTEN_FDS"),
     pid: Deno.env.get("LISTEN_PID"),
   });

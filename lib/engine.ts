@@ -85,6 +85,13 @@ export interface Engine {
    *   unqualified name, in its order; undefined on every other engine.
    */
   additionalRegistries(): Promise<string[] | undefined>;
+  /**
+   * Removes a container, running or not, with its anonymous volumes; named ones
+   * stay.
+   *
+   * @param id Its ID.
+   */
+  removeContainer(id: string): Promise<void>;
   /** @returns The engine's own version, such as `28.5.2`. */
   serverVersion(): Promise<string>;
   /** @returns Whether it can keep images of several platforms behind a name. */
@@ -108,8 +115,11 @@ const NEWEST_API = "1.51";
 /** The first API version with `platform` on image inspect. */
 const PLATFORM_INSPECT_API = "1.49";
 
-/** Gets a path from the engine. */
-export type Get = (path: string) => Promise<EngineAnswer>;
+/** Sends the engine a request without a body. */
+export type Send = (
+  path: string,
+  method?: "GET" | "DELETE",
+) => Promise<EngineAnswer>;
 
 /** An answer of the engine's API. */
 export interface EngineAnswer {
@@ -122,15 +132,15 @@ export interface EngineAnswer {
 /**
  * Asks an engine over its API, at a version that both sides know.
  *
- * @param get Gets a path from the engine; throws {@link EngineError}.
+ * @param send Sends the engine a request; throws {@link EngineError}.
  * @returns The engine. Its functions throw {@link EngineError} where it gives no
  *   usable answer.
  */
-export function connectEngine(get: Get): Engine {
+export function connectEngine(send: Send): Engine {
   let version: Promise<string> | undefined;
 
   async function negotiate(): Promise<string> {
-    const { status, apiVersion } = await get("/_ping");
+    const { status, apiVersion } = await send("/_ping");
     if (status !== 200 || !/^\d+\.\d+$/.test(apiVersion)) {
       throw new EngineError(`the engine's ping gave HTTP ${status}`);
     }
@@ -147,7 +157,7 @@ export function connectEngine(get: Get): Engine {
   }
 
   async function find(path: string): Promise<unknown> {
-    const { status, body } = await get(`/v${await agreedVersion()}${path}`);
+    const { status, body } = await send(`/v${await agreedVersion()}${path}`);
     if (status === 404) return undefined;
     if (status !== 200) {
       version = undefined;
@@ -273,6 +283,19 @@ export function connectEngine(get: Get): Engine {
       return Array.isArray(registries)
         ? registries.map((registry) => text(record(registry).Name))
         : undefined;
+    },
+
+    async removeContainer(id) {
+      const path = `/containers/${encodeURIComponent(id)}?v=1&force=1`;
+      const { status, body } = await send(
+        `/v${await agreedVersion()}${path}`,
+        "DELETE",
+      );
+      if (status !== 204 && status !== 404) {
+        throw new EngineError(
+          `DELETE ${path} gave HTTP ${status}: ${messageOf(body)}`,
+        );
+      }
     },
 
     async serverVersion() {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { RequestOptions } from "node:https";
-import { type EngineAnswer, EngineError, type Get } from "./engine.ts";
+import { type EngineAnswer, EngineError, type Send } from "./engine.ts";
 
 /** Where the engine listens, and who we are to it. */
 export interface EngineAddress {
@@ -26,17 +26,17 @@ const ANSWER_LIMIT = 16 * 1024 * 1024;
  * Prepares the way to an engine.
  *
  * @param address Where it listens.
- * @returns A function that gets a path, by a connection of its own each time; it
+ * @returns A function that sends requests, by a connection of its own each; it
  *   throws {@link EngineError} where there is no answer within 5 seconds.
  * @throws {EngineError} where the host is of no supported form, or a certificate
  *   can't be read.
  */
-export function engineTransport(address: EngineAddress): Get {
+export function engineTransport(address: EngineAddress): Send {
   const where = address.host;
   const options = requestOptions(address);
   const secure = address.certPath !== undefined;
 
-  return async (path) => {
+  return async (path, method = "GET") => {
     // Loaded at the first question: serving needs no HTTP client.
     const { request } = secure
       ? await import("node:https")
@@ -52,7 +52,7 @@ export function engineTransport(address: EngineAddress): Get {
         () => fail(`${where} did not answer within ${TIMEOUT / 1000} s`),
         TIMEOUT,
       );
-      const call = request({ ...options, path }, (response) => {
+      const call = request({ ...options, path, method }, (response) => {
         let body = "";
         response.setEncoding("utf8");
         response.on("data", (chunk: string) => {

@@ -23,6 +23,16 @@ export interface AuthzRequest {
   body?: Uint8Array<ArrayBuffer>;
 }
 
+/** What the engine says of an API call after it served it. */
+export interface AuthzResponse {
+  /** The call. */
+  request: AuthzRequest;
+  /** HTTP status of the engine's answer. */
+  status: number;
+  /** The answer's body, where the engine passes it on; never empty. */
+  body?: Uint8Array<ArrayBuffer>;
+}
+
 /** A message that no engine sends. */
 export class WireError extends Error {
   /** @param problem What is wrong with the message. */
@@ -40,6 +50,55 @@ export class WireError extends Error {
  * @throws {WireError} where it is not what an engine sends.
  */
 export function parseAuthzRequest(text: string): AuthzRequest {
+  return requestOf(parseMessage(text));
+}
+
+/**
+ * Reads the engine's `AuthZRes` message.
+ *
+ * @param text The HTTP body.
+ * @returns The message.
+ * @throws {WireError} where it is not what an engine sends.
+ */
+export function parseAuthzResponse(text: string): AuthzResponse {
+  const message = parseMessage(text);
+  const { ResponseStatusCode: status } = message;
+  if (typeof status !== "number") {
+    throw new WireError("ResponseStatusCode is not a number");
+  }
+  return {
+    request: requestOf(message),
+    status,
+    ...bodyOf(message, "ResponseBody"),
+  };
+}
+
+const STRING = String.raw`"(?:[^"\\]|\\.)*"`;
+const HEAD = new RegExp(
+  `^{(?:"User":${STRING},)?(?:"UserAuthNMethod":${STRING},)?` +
+    `"RequestMethod":(${STRING}),"RequestUri":(${STRING})`,
+);
+
+/**
+ * Reads which call a message is about, without the rest of it.
+ *
+ * @param beginning The beginning of the HTTP body. The engine writes the fields in
+ *   the order of its struct (moby's pkg/authorization/api.go).
+ * @returns Method and request target, or undefined where they aren't there.
+ */
+export function peekCall(
+  beginning: string,
+): Pick<AuthzRequest, "method" | "uri"> | undefined {
+  const [, method, uri] = HEAD.exec(beginning) ?? [];
+  if (uri === undefined) return undefined;
+  try {
+    return { method: JSON.parse(method), uri: JSON.parse(uri) };
+  } catch {
+    return undefined;
+  }
+}
+
+function parseMessage(text: string): Record<string, unknown> {
   let message: unknown;
   try {
     message = JSON.parse(text);
@@ -47,7 +106,10 @@ export function parseAuthzRequest(text: string): AuthzRequest {
     throw new WireError("the message is not JSON");
   }
   if (!isRecord(message)) throw new WireError("the message is not an object");
+  return message;
+}
 
+function requestOf(message: Record<string, unknown>): AuthzRequest {
   const headers = message.RequestHeaders ?? {};
   if (
     !isRecord(headers) ||
@@ -60,13 +122,12 @@ export function parseAuthzRequest(text: string): AuthzRequest {
   if (method === "" || uri === "") {
     throw new WireError("RequestMethod or RequestUri is missing");
   }
-  const body = bytesOf(stringOf(message, "RequestBody"));
   return {
     user: stringOf(message, "User"),
     method,
     uri,
     headers: headers as Record<string, string>,
-    ...(body.length > 0 && { body }),
+    ...bodyOf(message, "RequestBody"),
   };
 }
 
@@ -107,10 +168,15 @@ function stringOf(message: Record<string, unknown>, field: string): string {
   return value;
 }
 
-function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+function bodyOf(
+  message: Record<string, unknown>,
+  field: string,
+): { body?: Uint8Array<ArrayBuffer> } {
+  const base64 = stringOf(message, field);
   try {
-    return Uint8Array.fromBase64(base64, { lastChunkHandling: "strict" });
+    const body = Uint8Array.fromBase64(base64, { lastChunkHandling: "strict" });
+    return body.length > 0 ? { body } : {};
   } catch {
-    throw new WireError("RequestBody is not base64");
+    throw new WireError(`${field} is not base64`);
   }
 }

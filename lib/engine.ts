@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { shown } from "./policy/decision.ts";
 import type { Platform } from "./policy/platform.ts";
 import { serviceMountType, type ServiceSpec } from "./request/service.ts";
+import { Unreadable } from "./request/unreadable.ts";
 import { olderThan } from "./request/uri.ts";
 
 /** A container's inspect. */
@@ -59,6 +61,7 @@ export interface Engine {
    * @param platform Which of several images behind the name; without one, the
    *   one that the engine itself takes.
    * @returns Its inspect, or undefined where the engine knows none.
+   * @throws {Unreadable} where the engine may take another one than it shows.
    */
   inspectImage(
     name: string,
@@ -111,6 +114,9 @@ export class EngineError extends Error {
 
 /** The newest API version whose answers this module knows. */
 const NEWEST_API = "1.51";
+
+/** The first API version with `manifests` on image inspect. */
+const MANIFESTS_API = "1.48";
 
 /** The first API version with `platform` on image inspect. */
 const PLATFORM_INSPECT_API = "1.49";
@@ -191,17 +197,29 @@ export function connectEngine(send: Send): Engine {
     name: string,
     platform?: Platform,
   ): Promise<ImageFacts | undefined> {
-    const path = imagePath(name, {
-      ...(platform && { platform: JSON.stringify(platform) }),
-    });
+    const tellsManifests = !olderThan(await agreedVersion(), MANIFESTS_API);
+    const manifests = imagePath(name, { manifests: "1" });
+    const path = platform
+      ? imagePath(name, { platform: JSON.stringify(platform) })
+      : tellsManifests
+      ? manifests
+      : imagePath(name, {});
     const image = await inspect(path);
     if (!image) return undefined;
     if (text(image.Os) === "") {
       // The containerd store shows an empty config where it has no image for
       // the platform asked, or the host's; `create` may still find one.
-      throw new EngineError(
-        `image ${name} has several platforms, and none for this host`,
+      throw new Unreadable(
+        `image ${shown(name)} has several platforms, and none for this host`,
       );
+    }
+    if (tellsManifests) {
+      const all = platform ? await inspect(manifests) : image;
+      if (hidesManifest(list(all?.Manifests, path), image)) {
+        throw new Unreadable(
+          `image ${shown(name)} holds more than one image for its platform`,
+        );
+      }
     }
     const config = record(image.Config);
     return {
@@ -316,6 +334,37 @@ export function connectEngine(send: Send): Engine {
       return !olderThan(await agreedVersion(), PLATFORM_INSPECT_API);
     },
   };
+}
+
+/**
+ * Whether an image of several manifests holds another one that `create` may take:
+ * it goes by the platform alone (`getBestPresentImageManifest` in moby's
+ * daemon/containerd/image.go), while inspect passes over attestations and images
+ * that are not complete (`multiPlatformSummary` in image_list.go).
+ */
+function hidesManifest(manifests: Json[], image: Json): boolean {
+  const platforms = manifests.map(({ Kind, Descriptor, ImageData }) => ({
+    isImage: Kind === "image",
+    platform: record(
+      record(Descriptor).platform ?? record(ImageData).Platform,
+    ),
+  }));
+  const wanted = platformKey(image.Os, image.Architecture, image.Variant);
+  const same = platforms.filter(({ isImage, platform }) =>
+    isImage && wanted ===
+      platformKey(platform.os, platform.architecture, platform.variant)
+  );
+  return same.length > 1 ||
+    platforms.some(({ isImage, platform }) =>
+      !isImage && platform.os !== "unknown"
+    );
+}
+
+/** The variants that go without saying: containerd's `platforms.Normalize`. */
+function platformKey(os: unknown, arch: unknown, variant: unknown): string {
+  const plain = `${text(arch)}/${text(variant)}`
+    .replace(/^arm64\/v8$/, "arm64/").replace(/^amd64\/v1$/, "amd64/");
+  return `${text(os)}/${plain}`;
 }
 
 function imagePath(name: string, query: Record<string, string>): string {

@@ -1,0 +1,510 @@
+/**
+ * Where the plugin listens: on a socket of its own, on one that systemd passes, from source and as the executable.
+ *
+ * The executable is made for the test. Where `DENORT_BIN` names a base for it, or the checkout stands beside a
+ * `shared/tools/denort.sh` that prints one, it is made on that by Deno 2.8.3 from the npm registry (2.9 can't use such
+ * a base); otherwise by the Deno that runs the test, which downloads a base.
+ */
+
+import { sleep, which } from "./dockerd.ts";
+import { engineTest, type Harness } from "./harness.ts";
+import { exchange, request } from "./raw_http.ts";
+import { assert, assertEquals, passes, refused } from "./verdict.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const LINUX = Deno.build.os === "linux";
+const BUILDER = "deno@2.8.3";
+
+/** The plugin as a command line. */
+interface Plugin {
+  kind: "source" | "executable";
+  command: string[];
+}
+
+const ACTIVATE = await which("systemd-socket-activate");
+if (!ACTIVATE) {
+  console.error(
+    "SKIPPED: tests of a socket that systemd passes: no systemd-socket-activate: install systemd",
+  );
+}
+const source: Plugin = { kind: "source", command: await startTask() };
+const executable = LINUX ? await makeExecutable() : undefined;
+const plugins = executable ? [source, executable] : [source];
+
+/** The command of the task `start`, so that it runs with its permissions. */
+async function startTask(): Promise<string[]> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as {
+    tasks: { start: string };
+  };
+  const [, ...rest] = tasks.start.split(" ");
+  return [Deno.execPath(), ...rest.slice(0, -1), `${ROOT}main.ts`];
+}
+
+/** Makes the executable; says why where it can't be made. */
+async function makeExecutable(): Promise<Plugin | undefined> {
+  try {
+    const base = await denort();
+    const deno = base ? await builder() : Deno.execPath();
+    const dir = await Deno.makeTempDir({ prefix: "dpp-compile-" });
+    globalThis.addEventListener(
+      "unload",
+      () => Deno.removeSync(dir, { recursive: true }),
+    );
+    const file = `${dir}/docker-policy-plugin`;
+    await output(
+      [deno, "run", "-A", `${ROOT}tools/compile.ts`, "-o", file],
+      base ? { DENORT_BIN: base } : {},
+    );
+    return { kind: "executable", command: [file] };
+  } catch (error) {
+    console.error(
+      `SKIPPED: tests of the executable, which can't be made here: ${
+        error instanceof Error ? error.message : error
+      }`,
+    );
+  }
+}
+
+/** The base that was put here for machines that can't download one. */
+async function denort(): Promise<string | undefined> {
+  const named = Deno.env.get("DENORT_BIN");
+  if (named) return named;
+  const script = `${ROOT}../shared/tools/denort.sh`;
+  const there = await Deno.stat(script).catch(() => undefined);
+  return there ? (await output(["bash", script])).trim() : undefined;
+}
+
+/** A Deno that can use that base: this one, or one from the npm registry, kept for the next time. */
+async function builder(): Promise<string> {
+  if (Deno.version.deno.startsWith("2.8.")) return Deno.execPath();
+  const cache = Deno.env.get("XDG_CACHE_HOME") ??
+    `${Deno.env.get("HOME")}/.cache`;
+  const dir = `${cache}/docker-policy-plugin/deno-2.8.3`;
+  const deno = `${dir}/node_modules/.bin/deno`;
+  const works = () => output([deno, "--version"]).then(() => true, () => false);
+  if (!(await works())) {
+    await output(["npm", "install", "--silent", "--prefix", dir, BUILDER]);
+  }
+  return deno;
+}
+
+/** What a command prints; an error with its last words where it fails. */
+async function output(
+  [program, ...args]: string[],
+  env: Record<string, string> = {},
+): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, {
+    args,
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+    signal: AbortSignal.timeout(180_000),
+  }).output();
+  const text = new TextDecoder();
+  if (success) return text.decode(stdout);
+  const said = text.decode(stderr).trim().split("\n").slice(-8).join("\n");
+  throw new Error(`${program}: ${said}`);
+}
+
+/** A plugin that was started, whatever becomes of it. */
+class Process {
+  readonly pid: number;
+  #child: Deno.ChildProcess;
+  #log = "";
+  #logged: Promise<void>;
+
+  /**
+   * @param command program and arguments
+   * @param env variables beside the test's own
+   */
+  constructor([program, ...args]: string[], env: Record<string, string> = {}) {
+    this.#child = new Deno.Command(program, {
+      args,
+      env: { NO_COLOR: "1", ...env },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.pid = this.#child.pid;
+    this.#logged = this.#keepLog();
+  }
+
+  /** What it logged so far. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Waits until a line of its log matches. */
+  async says(text: string): Promise<void> {
+    const end = Date.now() + 20_000;
+    while (!this.#log.includes(text)) {
+      assert(Date.now() < end, `it never said "${text}":\n${this.#log}`);
+      await sleep(20);
+    }
+  }
+
+  /** Sends a signal; to one that has ended it means nothing. */
+  signal(name: Deno.Signal): void {
+    try {
+      this.#child.kill(name);
+    } catch {
+      // It has ended.
+    }
+  }
+
+  /**
+   * Waits for the end.
+   *
+   * @returns its status, and how long that took in milliseconds
+   */
+  async ended(): Promise<{ code: number; took: number }> {
+    const begin = Date.now();
+    const timer = setTimeout(() => this.signal("SIGKILL"), 20_000);
+    const { code } = await this.#child.status;
+    clearTimeout(timer);
+    await this.#logged;
+    return { code, took: Date.now() - begin };
+  }
+
+  async #keepLog(): Promise<void> {
+    const text = this.#child.stderr.pipeThrough(new TextDecoderStream());
+    for await (const part of text) this.#log += part;
+  }
+}
+
+/** Arguments that keep a test's plugin away from the host. */
+function argsFor(socket: string, engine = "/nonexistent.sock"): string[] {
+  return ["--socket", socket, "--addr", "off", "--host", `unix://${engine}`];
+}
+
+/** Runs a test in a folder of its own, and ends the processes that it leaves. */
+function socketTest(
+  name: string,
+  body: (
+    dir: string,
+    start: (command: string[], env?: Record<string, string>) => Process,
+  ) => Promise<void>,
+  ignore = false,
+): void {
+  Deno.test({
+    name,
+    ignore: ignore || !LINUX,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async () => {
+      const dir = await Deno.makeTempDir({ prefix: "dpp-socket-" });
+      const started: Process[] = [];
+      try {
+        await body(dir, (command, env) => {
+          const process = new Process(command, env);
+          started.push(process);
+          return process;
+        });
+      } finally {
+        for (const each of started) each.signal("SIGKILL");
+        for (const each of started) await each.ended();
+        await Deno.remove(dir, { recursive: true });
+      }
+    },
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
+/** The plugin's answer to the engine's first question. */
+async function activate(socket: string): Promise<string> {
+  const [answer] = await exchange(socket, request("POST", "/Plugin.Activate"));
+  return answer.body.trim();
+}
+
+const IMPLEMENTS = '{"Implements":["authz"]}';
+
+/** The lines of `ss` on TCP ports that a process listens on. */
+async function tcpPorts(pid: number): Promise<string> {
+  const text = await output(["ss", "-ltnpH"]);
+  return text.split("\n").filter((line) => line.includes(`pid=${pid},`))
+    .join("\n");
+}
+
+for (const { kind, command } of plugins) {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    socketTest(
+      `${kind}: its own socket, until ${signal}`,
+      async (dir, start) => {
+        const socket = `${dir}/made/for/it/plugin.sock`;
+        const plugin = start([...command, ...argsFor(socket)]);
+        await plugin.says(`listening on ${socket}`);
+
+        assertEquals(await activate(socket), IMPLEMENTS);
+        const { mode } = await Deno.stat(socket);
+        assertEquals((mode ?? 0) & 0o7777, 0o600);
+        assertEquals(await tcpPorts(plugin.pid), "");
+
+        plugin.signal(signal);
+        const { code, took } = await plugin.ended();
+        assertEquals(code, 0, plugin.log);
+        assert(took < 5000, `stopping took ${took} ms`);
+        assertEquals(await exists(socket), false, "the socket file was left");
+      },
+    );
+  }
+
+  socketTest(
+    `${kind}: it stops although connections don't end`,
+    async (dir, start) => {
+      const socket = `${dir}/plugin.sock`;
+      const plugin = start([...command, ...argsFor(socket)]);
+      await plugin.says("listening");
+      const idle = await Deno.connect({ transport: "unix", path: socket });
+      const half = await Deno.connect({ transport: "unix", path: socket });
+      await half.write(
+        new TextEncoder().encode(
+          "POST /AuthZPlugin.AuthZReq HTTP/1.1\r\nHost: p\r\nContent-Length: 99\r\n\r\n{",
+        ),
+      );
+      await sleep(200);
+
+      plugin.signal("SIGTERM");
+      const { code, took } = await plugin.ended();
+      idle.close();
+      half.close();
+      assertEquals(code, 0, plugin.log);
+      assert(took < 5000, `stopping took ${took} ms`);
+      assertEquals(await exists(socket), false, "the socket file was left");
+    },
+  );
+
+  socketTest(`${kind}: a dead socket file is replaced`, async (dir, start) => {
+    const socket = `${dir}/plugin.sock`;
+    const first = start([...command, ...argsFor(socket)]);
+    await first.says("listening");
+    first.signal("SIGKILL");
+    await first.ended();
+    assertEquals(await exists(socket), true, "kill -9 should leave the file");
+
+    const second = start([...command, ...argsFor(socket)]);
+    await second.says("listening");
+    assertEquals(await activate(socket), IMPLEMENTS);
+  });
+
+  socketTest(
+    `${kind}: a live socket is an error that names who holds it`,
+    async (dir, start) => {
+      const socket = `${dir}/plugin.sock`;
+      using _held = Deno.listen({ transport: "unix", path: socket });
+      const plugin = start([...command, ...argsFor(socket)]);
+      const { code } = await plugin.ended();
+      assertEquals(code, 1);
+      assert(
+        plugin.log.includes(
+          `${socket} is in use by deno (process ${Deno.pid})`,
+        ),
+        plugin.log,
+      );
+      assertEquals(await exists(socket), true, "the holder's file is gone");
+    },
+  );
+
+  socketTest(
+    `${kind}: a file that is no socket is left alone`,
+    async (dir, start) => {
+      const socket = `${dir}/plugin.sock`;
+      await Deno.writeTextFile(socket, "mine");
+      const plugin = start([...command, ...argsFor(socket)]);
+      const { code } = await plugin.ended();
+      assertEquals(code, 1);
+      assert(plugin.log.includes(`${socket} is not a socket`), plugin.log);
+      assertEquals(await Deno.readTextFile(socket), "mine");
+    },
+  );
+
+  socketTest(
+    `${kind}: sockets passed to another process are not ours`,
+    async (dir, start) => {
+      const socket = `${dir}/plugin.sock`;
+      const plugin = start([...command, ...argsFor(socket)], {
+        LISTEN_FDS: "1",
+        LISTEN_PID: "1",
+      });
+      await plugin.says(`listening on ${socket}`);
+      assertEquals(await activate(socket), IMPLEMENTS);
+      assertEquals(await tcpPorts(plugin.pid), "");
+    },
+  );
+
+  socketTest(
+    `${kind}: a promised socket that is none is refused`,
+    async (dir, start) => {
+      // Process and number are right, but descriptor 3 is not a socket.
+      const script = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3</dev/null';
+      const plugin = start(
+        ["sh", "-c", script, "sh", ...command, ...argsFor(`${dir}/p.sock`)],
+      );
+      const { code } = await plugin.ended();
+      assertEquals(code, 1, plugin.log);
+      assert(!plugin.log.includes("listening"), plugin.log);
+      assertEquals(await exists(`${dir}/p.sock`), false);
+    },
+  );
+
+  socketTest(
+    `${kind}: two sockets from systemd are refused`,
+    async (dir, start) => {
+      const plugin = start([
+        ...activated([`${dir}/one.sock`, `${dir}/two.sock`]),
+        ...command,
+        ...argsFor(`${dir}/own.sock`),
+      ]);
+      await connectTo(`${dir}/one.sock`);
+      const { code } = await plugin.ended();
+      assertEquals(code, 1, plugin.log);
+      assert(plugin.log.includes("systemd passes 2 sockets"), plugin.log);
+      assertEquals(await exists(`${dir}/own.sock`), false);
+    },
+    !ACTIVATE,
+  );
+}
+
+socketTest(
+  "a TCP port from systemd is refused",
+  async (dir, start) => {
+    using free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = free.addr as Deno.NetAddr;
+    free.close();
+    const address = `127.0.0.1:${port}`;
+    const plugin = start([
+      ...activated([address]),
+      ...source.command,
+      ...argsFor(`${dir}/own.sock`),
+    ]);
+    await plugin.says("Listening on");
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    const { code } = await plugin.ended();
+    assertEquals(code, 1, plugin.log);
+    assert(plugin.log.includes(`TCP port ${port}`), plugin.log);
+  },
+  !ACTIVATE,
+);
+
+/** The command that waits for a connection, then runs what follows and passes the sockets, as systemd would. */
+function activated(sockets: string[]): string[] {
+  const listens = sockets.flatMap((each) => ["--listen", each]);
+  // It hands on no variable that is not named.
+  return [ACTIVATE ?? "", ...listens, "-E", "DENO_DIR", "-E", "NO_COLOR"];
+}
+
+/** Makes the first connection, once somebody listens. */
+async function connectTo(socket: string): Promise<void> {
+  for (let tries = 0;; tries++) {
+    try {
+      (await Deno.connect({ transport: "unix", path: socket })).close();
+      return;
+    } catch (error) {
+      if (tries === 200) throw error;
+      await sleep(25);
+    }
+  }
+}
+
+/** The engine asks a plugin that listens: what the README shows. */
+async function guards(h: Harness): Promise<void> {
+  await h.dockerd.setPlugins([h.pluginName]);
+  await refused(
+    h,
+    () => h.docker("run", "-v", "/test", "busybox:1"),
+    "volumes are not allowed: anonymous volume at /test",
+  );
+  await refused(
+    h,
+    () => h.docker("run", "volume:1"),
+    "volumes are not allowed: image volume:1 declares VOLUME /data",
+  );
+  const run = await passes(
+    h,
+    () =>
+      h.docker("run", "--rm", "-v", "/tmp:/test", "busybox:1", "echo", "runs"),
+  );
+  assertEquals(run.stdout, "runs\n");
+}
+
+async function makeImages(h: Harness): Promise<void> {
+  await h.image("busybox:1");
+  await h.image("volume:1", { changes: ["VOLUME /data"] });
+}
+
+for (const plugin of plugins) {
+  const args = (h: Harness) => argsFor(h.pluginSocket, h.dockerd.socket);
+
+  engineTest(`${plugin.kind}: an engine asks its own socket`, async (t, h) => {
+    await makeImages(h);
+    const process = new Process([...plugin.command, ...args(h)]);
+    try {
+      await process.says("listening");
+      await t.step("volumes are refused, bind mounts run", () => guards(h));
+      await t.step("it stops while the engine is connected", async () => {
+        process.signal("SIGTERM");
+        const { code, took } = await process.ended();
+        assertEquals(code, 0, process.log);
+        assert(took < 5000, `stopping took ${took} ms`);
+        assertEquals(await exists(h.pluginSocket), false);
+      });
+    } finally {
+      process.signal("SIGKILL");
+      await process.ended();
+    }
+  });
+
+  if (!ACTIVATE) continue;
+  engineTest(
+    `${plugin.kind}: an engine asks systemd's socket`,
+    async (t, h) => {
+      await makeImages(h);
+      const command = [
+        ...activated([h.pluginSocket]),
+        ...plugin.command,
+        ...args(h),
+      ];
+      const process = new Process(command);
+      try {
+        await process.says("Listening on");
+        await connectTo(h.pluginSocket);
+        if (await tooOld(process)) {
+          await t.step("its Deno can't take it over, and says so", async () => {
+            const { code } = await process.ended();
+            assertEquals(code, 1);
+            assertEquals(await exists(h.pluginSocket), true);
+          });
+          return;
+        }
+        await t.step("volumes are refused, bind mounts run", () => guards(h));
+        await t.step("it listens on no TCP port", async () => {
+          assertEquals(await tcpPorts(process.pid), "");
+        });
+        await t.step("stopping leaves systemd's file alone", async () => {
+          process.signal("SIGTERM");
+          const { code, took } = await process.ended();
+          assertEquals(code, 0, process.log);
+          assert(took < 5000, `stopping took ${took} ms`);
+          assertEquals(await exists(h.pluginSocket), true);
+        });
+      } finally {
+        process.signal("SIGKILL");
+        await process.ended();
+        await Deno.remove(h.pluginSocket).catch(() => {});
+      }
+    },
+  );
+}
+
+/** Waits until the plugin serves (false) or has refused for the age of its Deno (true), and watches for TCP ports. */
+async function tooOld(process: Process): Promise<boolean> {
+  const refusal = /built on Deno 2\.[0-7]\.\d+, which can't take over/;
+  for (let tries = 0; tries < 400; tries++) {
+    assertEquals(await tcpPorts(process.pid), "");
+    if (refusal.test(process.log)) return true;
+    if (process.log.includes("listening on the socket")) return false;
+    await sleep(25);
+  }
+  throw new Error(`it neither listens nor refuses:\n${process.log}`);
+}

@@ -76,27 +76,39 @@ function checkBase(base: string, target: string): void {
   }
 }
 
-async function compile({ target, output }: Wish): Promise<void> {
-  const base = Deno.env.get("DENORT_BIN");
-  if (base) checkBase(base, target);
+/** Runs this Deno; returns what it complains about, or nothing where it succeeds. */
+async function deno(...args: string[]): Promise<string> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["compile", "--quiet", "--config", `${ROOT}deno.json`],
-      ...permissions(),
-      ...["--target", target, "--output", output, `${ROOT}main.ts`],
-    ],
+    args,
     env: { NO_COLOR: "1" },
     stdin: "null",
   }).output();
-  if (success) return;
+  if (success) return "";
   // Deno adds a trace of itself, which is none of the user's business.
-  const said = new TextDecoder().decode(stderr).split("\nStack backtrace:")[0];
+  return new TextDecoder().decode(stderr).split("\nStack backtrace:")[0].trim();
+}
+
+async function compile({ target, output }: Wish): Promise<void> {
+  const base = Deno.env.get("DENORT_BIN");
+  if (base) checkBase(base, target);
+  const main = `${ROOT}main.ts`;
+  const config = `${ROOT}deno.json`;
+  // What is downloaded is held against the lock file here, and not below: `deno compile` puts every package of a lock
+  // file into the executable, those of the tests too.
+  const problem = await deno("cache", "--quiet", "--config", config, main) ||
+    await deno(
+      ...["compile", "--quiet", "--config", config, "--no-lock"],
+      ...permissions(),
+      ...["--target", target, "--output", output, main],
+    );
+  if (!problem) return;
+  const release = Deno.version.deno;
   fail(
-    said.trim() +
-      (/error sending request|denort-/.test(said)
+    problem +
+      (/error sending request|denort-/.test(problem)
         ? `\ncompile: the base of the executable could not be downloaded. Set DENORT_BIN to the denort of a Deno ` +
-          `${Deno.version.deno} for ${target}: ` +
-          `https://dl.deno.land/release/v${Deno.version.deno}/denort-${target}.zip holds it`
+          `${release} for ${target}: ` +
+          `https://dl.deno.land/release/v${release}/denort-${target}.zip holds it`
         : ""),
   );
 }

@@ -11,15 +11,17 @@ import {
   loadConfig,
   showConfig,
 } from "./lib/config.ts";
-import { connectEngine, EngineError } from "./lib/engine.ts";
+import { connectEngine, EngineError, type Send } from "./lib/engine.ts";
 import { engineTransport } from "./lib/engine_http.ts";
 import { exemptionCheck } from "./lib/identity.ts";
 import { createJudge } from "./lib/judge.ts";
 import { listen, type Listener, ListenError } from "./lib/listen.ts";
 import { type Log, openLog } from "./lib/log.ts";
+import { Metrics } from "./lib/metrics.ts";
 import { MonitorError, serveMonitor } from "./lib/monitor.ts";
 import { pluginHandler } from "./lib/plugin.ts";
 import { createRecheck } from "./lib/recheck.ts";
+import { Settings } from "./lib/settings.ts";
 import { startWarnings, warnOfUnseenBuilds } from "./lib/warnings.ts";
 
 /** How long a stop may take, in milliseconds. */
@@ -32,7 +34,11 @@ async function main(): Promise<void> {
   if (args.help) return console.log(HELP);
   if (args.version) return console.log(`${NAME} ${project.version}`);
 
-  const log = openLog(args.debug, Deno.env.get("JOURNAL_STREAM") !== undefined);
+  const log = openLog({
+    debug: args.debug,
+    journal: Deno.env.get("JOURNAL_STREAM") !== undefined,
+    format: args.logFormat,
+  });
   try {
     const listener = await start(args, log);
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -59,9 +65,18 @@ function readArgsOrExit(): Args {
 }
 
 async function start(args: Args, log: Log): Promise<Listener> {
-  const config = loadConfig(args.config);
-  const engine = connectEngine(engineTransport(args));
-  const options = { config, engine, isExempt: exemptionCheck(), log };
+  const settings = new Settings(() => loadConfig(args.config));
+  const metrics = new Metrics();
+  const engine = connectEngine(timed(engineTransport(args), metrics));
+  const options = {
+    get config() {
+      return settings.config;
+    },
+    engine,
+    isExempt: exemptionCheck(),
+    log,
+    observe: metrics.decided.bind(metrics),
+  };
   const handler = pluginHandler(createJudge(options), createRecheck(options));
 
   // The monitor first: an address that is taken must not cost the engine the
@@ -71,7 +86,16 @@ async function start(args: Args, log: Log): Promise<Listener> {
     serveMonitor(args.addr, {
       version: project.version,
       problem: () => problem(),
-      config: () => showConfig(config),
+      warning: () =>
+        settings.problem &&
+        `the settings could not be read again: ${settings.problem}`,
+      config: () => showConfig(settings.config),
+      metrics: () =>
+        metrics.format({
+          version: project.version,
+          generation: settings.generation,
+          reloaded: settings.problem === undefined,
+        }),
     });
   }
   const listener = await listen(handler, args.socket, {
@@ -85,17 +109,53 @@ async function start(args: Args, log: Log): Promise<Listener> {
     `${NAME} ${project.version} listening on ${listener.where}, ` +
       `asking ${args.host}`,
   );
-  logConfig(config, log);
-  warnOfUnseenBuilds(config, engine, log);
+  logConfig(settings.config, log);
+  warnOfUnseenBuilds(settings.config, engine, log);
+  Deno.addSignalListener("SIGHUP", () => reload(settings, log));
   return listener;
+}
+
+function reload(settings: Settings, log: Log): void {
+  settings.reload();
+  if (settings.problem === undefined) {
+    log.info("settings read again");
+    logConfig(settings.config, log);
+    return;
+  }
+  for (const line of settings.problem.split("\n")) log.error(line);
+  log.error("the settings from before stay in force");
+}
+
+/** Counts what the engine is asked. */
+function timed(send: Send, metrics: Metrics): Send {
+  return async (path, method) => {
+    const started = performance.now();
+    const count = (result: "ok" | "not_found" | "failed") =>
+      metrics.asked(result, (performance.now() - started) / 1000);
+    try {
+      const answer = await send(path, method);
+      count(
+        answer.status < 300
+          ? "ok"
+          : answer.status === 404
+          ? "not_found"
+          : "failed",
+      );
+      return answer;
+    } catch (error) {
+      count("failed");
+      throw error;
+    }
+  };
 }
 
 function logConfig(config: Config, log: Log): void {
   const shown = showConfig(config);
-  for (const section of ["volumes", "images", "push"]) {
+  for (const section of ["volumes", "images", "push"] as const) {
     log.info(
       shown[section]
-        ? `enforcing [${section}] ${JSON.stringify(shown[section])}`
+        ? `${config[section]?.enforce ? "enforcing" : "trying out"} ` +
+          `[${section}] ${JSON.stringify(shown[section])}`
         : `not enforcing [${section}]`,
     );
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli";
+import type { LogFormat } from "./log.ts";
 
 /** What the command line says. */
 export interface Args {
@@ -14,6 +15,7 @@ export interface Args {
   socket: string;
   /** Where the monitor API is served; undefined where it is off. */
   addr?: string;
+  logFormat: LogFormat;
   debug: boolean;
   version: boolean;
   help: boolean;
@@ -28,7 +30,7 @@ export class UsageError extends Error {
   }
 }
 
-const TEXTS = ["host", "cert-path", "config", "socket", "addr"];
+const TEXTS = ["host", "cert-path", "config", "socket", "addr", "log-format"];
 const SWITCHES = ["tls-verify", "debug", "version", "help"];
 
 /** Go's `strconv.ParseBool`: old unit files may say `-tls-verify=1`. */
@@ -47,7 +49,7 @@ const BOOLEANS: Record<string, boolean> = {
 /** One line for whoever mistyped. */
 export const USAGE = "usage: docker-policy-plugin [--host URL] " +
   "[--cert-path DIR] [--tls-verify] [--config FILE] [--socket PATH] " +
-  "[--addr HOST:PORT] [--debug] [--version] [--help]";
+  "[--addr HOST:PORT] [--log-format text|json] [--debug] [--version] [--help]";
 
 /** What `--help` prints. */
 export const HELP = `${USAGE}
@@ -64,6 +66,8 @@ An authorization plugin for the Docker Engine.
                    (default /run/docker/plugins/docker-policy-plugin.sock)
   --addr HOST:PORT where to serve the monitor API, or off
                    (default 127.0.0.1:5006)
+  --log-format json
+                   log one JSON object an event
   --debug          log every guarded call, not only denials
   --version        print the version
   --help           print this
@@ -88,6 +92,7 @@ export function readArgs(args: readonly string[]): Args {
         host: "unix:///var/run/docker.sock",
         socket: "/run/docker/plugins/docker-policy-plugin.sock",
         addr: "127.0.0.1:5006",
+        "log-format": "text",
       },
       unknown: (arg: string) => {
         throw new UsageError(
@@ -106,10 +111,16 @@ export function readArgs(args: readonly string[]): Args {
     config: parsed.config as string | undefined,
     socket: parsed.socket as string,
     addr: parsed.addr === "off" ? undefined : parsed.addr as string,
+    logFormat: readLogFormat(parsed["log-format"] as string),
     debug: parsed.debug === true,
     version: parsed.version === true,
     help: parsed.help === true,
   };
+}
+
+function readLogFormat(text: string): LogFormat {
+  if (text === "text" || text === "json") return text;
+  throw new UsageError(`--log-format=${text}: give text or json`);
 }
 
 /** parseArgs takes any value of a switch but "false" for true. */

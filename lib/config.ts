@@ -26,21 +26,32 @@ export const OLD_FILES = {
   images: "/etc/docker/docker-image-policy.json",
 };
 
-/** A policy's settings, with the file they come from; none for the defaults. */
-type InForce<Policy> = Policy & Exemptions & { readonly file?: string };
+/** A policy's settings. */
+type PolicySection<Policy> = Policy & Exemptions & {
+  /** Whether it refuses; otherwise it only logs what it would refuse. */
+  readonly enforce: boolean;
+  /** The file they come from; none for the defaults. */
+  readonly file?: string;
+};
 
 /** The policies that are on, each with its settings. */
 export interface Config {
-  readonly volumes?: InForce<VolumesPolicy>;
-  readonly images?: InForce<ImagesPolicy>;
-  readonly push?: InForce<PushPolicy>;
+  readonly volumes?: PolicySection<VolumesPolicy>;
+  readonly images?: PolicySection<ImagesPolicy>;
+  readonly push?: PolicySection<PushPolicy>;
+}
+
+/** A place in a file: line and column, counted from 1. */
+export interface Place {
+  line: number;
+  column: number;
 }
 
 /** Something in a file that can't be followed. */
 export interface Problem {
   file: string;
-  /** Counted from 1; missing where the file can't be read at all. */
-  line?: number;
+  /** Where, counted from 1; missing where the file can't be read at all. */
+  place?: Place;
   message: string;
 }
 
@@ -53,8 +64,10 @@ export class ConfigError extends Error {
   }
 }
 
-function formatProblem({ file, line, message }: Problem): string {
-  return `${file}${line === undefined ? "" : `:${line}`}: ${message}`;
+function formatProblem({ file, place, message }: Problem): string {
+  return place
+    ? `${file}:${place.line}:${place.column}: ${message}`
+    : `${file}: ${message}`;
 }
 
 /**
@@ -91,12 +104,12 @@ export function loadConfig(
   };
 }
 
-const NOBODY: Exemptions = { allowUser: [], allowGroup: [] };
+const FOR_ALL = { enforce: true, allowUser: [], allowGroup: [] };
 
 const DEFAULTS = {
-  volumes: { ...NOBODY, allowClassicBuild: true },
+  volumes: { ...FOR_ALL, allowClassicBuild: true },
   push: {
-    ...NOBODY,
+    ...FOR_ALL,
     blockRhel: true,
     namePrefixes: ["rhel"],
     registries: ["registry.redhat.io", "registry.access.redhat.com"],
@@ -122,12 +135,12 @@ export function parseConfig(file: string, text: string): Config {
   const problems: Problem[] = [];
   const config: { -readonly [Name in keyof Config]: Config[Name] } = {};
   for (const [name, value] of Object.entries(document)) {
-    const section = new Section(file, text, name, value, problems);
+    const section = new Table(file, text, name, value, problems);
     switch (name) {
       case "volumes":
         config.volumes = {
           file,
-          ...readExemptions(section),
+          ...readCommon(section),
           allowClassicBuild: section.boolean(
             "allow-classic-build",
             DEFAULTS.volumes.allowClassicBuild,
@@ -139,7 +152,7 @@ export function parseConfig(file: string, text: string): Config {
         config.volumes = {
           file,
           ...DEFAULTS.volumes,
-          ...readExemptions(section),
+          ...readCommon(section),
         };
         break;
       case "images": {
@@ -152,7 +165,7 @@ export function parseConfig(file: string, text: string): Config {
           allowBuild: section.boolean("allow-build", defaultAllow),
           allowLoad: section.boolean("allow-load", defaultAllow),
           allowImport: section.boolean("allow-import", defaultAllow),
-          ...readExemptions(section),
+          ...readCommon(section),
         };
         break;
       }
@@ -165,7 +178,7 @@ export function parseConfig(file: string, text: string): Config {
             DEFAULTS.push.namePrefixes,
           ),
           registries: section.strings("registries", DEFAULTS.push.registries),
-          ...readExemptions(section),
+          ...readCommon(section),
         };
         break;
       default:
@@ -176,7 +189,7 @@ export function parseConfig(file: string, text: string): Config {
   if (document.volumes && document[OLD_VOLUMES_SECTION]) {
     problems.push({
       file,
-      line: lineOfKey(text, OLD_VOLUMES_SECTION),
+      place: placeOfKey(text, OLD_VOLUMES_SECTION),
       message: `[${OLD_VOLUMES_SECTION}] is the old name of [volumes]: ` +
         "keep one of them",
     });
@@ -188,8 +201,9 @@ export function parseConfig(file: string, text: string): Config {
 /** The one table in docker-novolume-plugin's file. */
 const OLD_VOLUMES_SECTION = "docker-novolume-plugin";
 
-function readExemptions(section: Section): Exemptions {
+function readCommon(section: Table): Exemptions & { enforce: boolean } {
   return {
+    enforce: section.boolean("enforce", true),
     allowUser: section.strings("allow-user"),
     allowGroup: section.strings("allow-group"),
   };
@@ -220,7 +234,7 @@ export function parseOldImages(file: string, text: string): Config {
   }
 
   const problems: Problem[] = [];
-  const section = new Section(file, text, "", keys, problems);
+  const section = new Table(file, text, "", keys, problems);
   const images = {
     file,
     whitelist: section.patterns("whitelist"),
@@ -229,7 +243,7 @@ export function parseOldImages(file: string, text: string): Config {
     allowBuild: true,
     allowLoad: true,
     allowImport: false,
-    ...NOBODY,
+    ...FOR_ALL,
   };
   if (problems.length > 0) throw new ConfigError(problems);
   return { images };
@@ -244,7 +258,10 @@ export function parseOldImages(file: string, text: string): Config {
  */
 export function showConfig(config: Config): Record<string, unknown> {
   const { volumes, images, push } = config;
-  const exemptions = ({ allowUser, allowGroup }: Exemptions) => ({
+  const common = (
+    { enforce, allowUser, allowGroup }: Exemptions & { enforce: boolean },
+  ) => ({
+    enforce,
     "allow-user": allowUser,
     "allow-group": allowGroup,
   });
@@ -256,7 +273,7 @@ export function showConfig(config: Config): Record<string, unknown> {
         from: volumes.file ?? "default",
         "allow-classic-build": volumes.allowClassicBuild,
         ...(volumes.allowBind && { "allow-bind": volumes.allowBind.sources }),
-        ...exemptions(volumes),
+        ...common(volumes),
       },
     }),
     ...(images && {
@@ -268,7 +285,7 @@ export function showConfig(config: Config): Record<string, unknown> {
         "allow-build": images.allowBuild,
         "allow-load": images.allowLoad,
         "allow-import": images.allowImport,
-        ...exemptions(images),
+        ...common(images),
       },
     }),
     ...(push && {
@@ -277,14 +294,14 @@ export function showConfig(config: Config): Record<string, unknown> {
         "block-rhel": push.blockRhel,
         "name-prefixes": push.namePrefixes,
         registries: push.registries,
-        ...exemptions(push),
+        ...common(push),
       },
     }),
   };
 }
 
 /** A table of the file, read key by key; what is left over is a mistake. */
-class Section {
+class Table {
   readonly #table: Record<string, unknown> = {};
   readonly #known = new Set<string>();
 
@@ -298,7 +315,7 @@ class Section {
     if (typeof value === "object" && value !== null && !Array.isArray(value)) {
       this.#table = value as Record<string, unknown>;
     } else {
-      this.#problem(lineOfKey(text, name), `expected a table [${name}]`);
+      this.#problem(placeOfKey(text, name), `expected a table [${name}]`);
     }
   }
 
@@ -324,8 +341,8 @@ class Section {
         return [compilePattern(pattern)];
       } catch (error) {
         this.#problem(
-          lineOfValue(this.text, pattern) ??
-            lineOfKey(this.text, this.name, key),
+          placeOfValue(this.text, pattern) ??
+            placeOfKey(this.text, this.name, key),
           `${key}: ${messageOf(error)}`,
         );
         return [];
@@ -348,7 +365,7 @@ class Section {
 
   unknown(expected: string): void {
     this.#problem(
-      lineOfKey(this.text, this.name),
+      placeOfKey(this.text, this.name),
       `unknown section or key ${this.name}: expected ${expected}`,
     );
     for (const key of Object.keys(this.#table)) this.#known.add(key);
@@ -358,7 +375,7 @@ class Section {
     for (const key of Object.keys(this.#table)) {
       if (this.#known.has(key)) continue;
       this.#problem(
-        lineOfKey(this.text, this.name, key),
+        placeOfKey(this.text, this.name, key),
         `unknown key ${key} in [${this.name}]: expected one of ` +
           [...this.#known].join(", "),
       );
@@ -372,57 +389,66 @@ class Section {
 
   #wrong(key: string, value: unknown, expected: string): void {
     this.#problem(
-      lineOfKey(this.text, this.name, key),
+      placeOfKey(this.text, this.name, key),
       `${key} is ${JSON.stringify(value)}: expected ${expected}`,
     );
   }
 
-  #problem(line: number | undefined, message: string): void {
-    this.problems.push({ file: this.file, line, message });
+  #problem(place: Place | undefined, message: string): void {
+    this.problems.push({ file: this.file, place, message });
   }
 }
 
 /**
- * Finds the line of a section, or of a key in it. The parsers keep no positions;
- * this looks for the usual spellings, and falls back to the section's line.
+ * Finds a section, or a key in it. The parsers keep no positions; this looks for
+ * the usual spellings, and falls back to the section's place.
  */
-function lineOfKey(
+function placeOfKey(
   text: string,
   section: string,
   key?: string,
-): number | undefined {
-  const lines = text.split("\n");
+): Place | undefined {
   const quoted = (name: string) => `["']?${escape(name)}["']?`;
-  const head = section === "" ? 0 : lines.findIndex((line) =>
+  const head = section === "" ? 0 : text.search(
     new RegExp(
-      `^\\s*(\\[+\\s*${quoted(section)}\\s*[\\].]|${quoted(section)}\\s*[.=])`,
-    ).test(line)
+      `(?<=^[ \\t]*)(\\[+\\s*${quoted(section)}\\s*[\\].]|${
+        quoted(section)
+      }\\s*[.=])`,
+      "m",
+    ),
   );
   if (head < 0) return undefined;
-  if (key === undefined) return head + 1;
-  const line = lines.findIndex((line, at) =>
-    at >= head &&
-    new RegExp(`(^|\\.|\\{|,)\\s*${quoted(key)}\\s*[.=:]`, "i").test(line)
+  if (key === undefined) return placeAt(text, head);
+  const at = text.slice(head).search(
+    new RegExp(`(?<=(^|[.{,])[ \\t]*)${quoted(key)}\\s*[.=:]`, "im"),
   );
-  return (line < 0 ? head : line) + 1;
+  return placeAt(text, head + Math.max(at, 0));
 }
 
-/** Finds the line of a string, in the spellings of TOML and JSON. */
-function lineOfValue(text: string, value: string): number | undefined {
+/** Finds a string, in the spellings of TOML and JSON. */
+function placeOfValue(text: string, value: string): Place | undefined {
   const at = [JSON.stringify(value), `'${value}'`]
     .map((spelling) => text.indexOf(spelling))
     .find((at) => at >= 0);
-  return at === undefined ? undefined : text.slice(0, at).split("\n").length;
+  return at === undefined ? undefined : placeAt(text, at);
 }
 
-/** Both parsers tell the line in their message, each in its own way. */
+function placeAt(text: string, at: number): Place {
+  const lines = text.slice(0, at).split("\n");
+  return { line: lines.length, column: lines[lines.length - 1].length + 1 };
+}
+
+/** Both parsers tell the place in their message, each in its own way. */
 function syntaxProblem(file: string, error: unknown): Problem {
   const text = messageOf(error);
-  const [, toml, rest] = /^Parse error on line (\d+), column \d+: (.*)$/s
-    .exec(text) ?? [];
-  if (toml !== undefined) return { file, line: Number(toml), message: rest };
-  const [, json] = /\(line (\d+) column \d+\)/.exec(text) ?? [];
-  return { file, line: json ? Number(json) : undefined, message: text };
+  const [, line, column, rest] =
+    /^Parse error on line (\d+), column (\d+): (.*)$/s.exec(text) ??
+      /^(?=.*\(line (\d+) column (\d+)\))(.*)$/s.exec(text) ?? [];
+  return line === undefined ? { file, message: text } : {
+    file,
+    place: { line: Number(line), column: Number(column) },
+    message: rest,
+  };
 }
 
 function readFile(file: string): string {

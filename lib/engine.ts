@@ -9,8 +9,11 @@ import { serviceMountType, type ServiceSpec } from "./request/service.ts";
 import { Unreadable } from "./request/unreadable.ts";
 import { olderThan } from "./request/uri.ts";
 
-/** A container's inspect. */
+/** A container, as its inspect and the engine's list show it. */
 export interface ContainerFacts {
+  id: string;
+  /** Its names, without the slash that the API writes in front. */
+  names: string[];
   /** Everything mounted into it, however it came about. */
   mounts: {
     type: string;
@@ -56,6 +59,11 @@ export interface Engine {
    * @returns Its inspect, or undefined where the engine knows none.
    */
   inspectContainer(name: string): Promise<ContainerFacts | undefined>;
+  /**
+   * @param filters As the engine's `GET /containers/json` takes them.
+   * @returns The containers that pass them all, running or not.
+   */
+  listContainers(filters: Record<string, string[]>): Promise<ContainerFacts[]>;
   /**
    * @param name Image reference or ID.
    * @param platform Which of several images behind the name; without one, the
@@ -250,15 +258,16 @@ export function connectEngine(send: Send): Engine {
     async inspectContainer(name) {
       const path = `/containers/${encodeURIComponent(name)}/json`;
       const container = await inspect(path);
-      return container && {
-        mounts: list(container.Mounts, path).map((mount) => ({
-          // Containers from before Docker 1.13 have no Type.
-          type: text(mount.Type) || (text(mount.Driver) ? "volume" : "bind"),
-          name: text(mount.Name),
-          source: text(mount.Source),
-          destination: text(mount.Destination),
-        })),
-      };
+      return container && containerOf(container, [container.Name], path);
+    },
+
+    async listContainers(filters) {
+      const path = `/containers/json?all=1&filters=${
+        encodeURIComponent(JSON.stringify(filters))
+      }`;
+      return list(await ask(path), path).map((container) =>
+        containerOf(container, array(container.Names, path), path)
+      );
     },
 
     inspectImage,
@@ -406,6 +415,24 @@ function list(value: unknown, path: string): Json[] {
 
 function texts(value: unknown, path: string): string[] {
   return array(value, path).map(text);
+}
+
+function containerOf(
+  container: Json,
+  names: unknown[],
+  path: string,
+): ContainerFacts {
+  return {
+    id: text(container.Id),
+    names: names.map((name) => text(name).replace(/^\//, "")),
+    mounts: list(container.Mounts, path).map((mount) => ({
+      // Containers from before Docker 1.13 have no Type.
+      type: text(mount.Type) || (text(mount.Driver) ? "volume" : "bind"),
+      name: text(mount.Name),
+      source: text(mount.Source),
+      destination: text(mount.Destination),
+    })),
+  };
 }
 
 function specOf(value: unknown): ServiceSpec {

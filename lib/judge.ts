@@ -6,24 +6,41 @@
 import type { Config } from "./config.ts";
 import { type Engine, EngineError } from "./engine.ts";
 import type { Exemptions } from "./identity.ts";
-import type { Log } from "./log.ts";
-import { ALLOW, type Decision, deny, shown } from "./policy/decision.ts";
+import type { Fields, Log } from "./log.ts";
+import type { Observation } from "./metrics.ts";
+import {
+  ALLOW,
+  type Decision,
+  type Denial,
+  deny,
+  shown,
+} from "./policy/decision.ts";
 import { judgeImages } from "./policy/doors.ts";
 import { judgePushes } from "./policy/pushes.ts";
 import { judgeVolumes } from "./policy/volumes.ts";
 import { Call } from "./request/call.ts";
-import { matchEndpoint, type Section } from "./request/endpoints.ts";
+import {
+  type Match,
+  matchEndpoint,
+  type Section,
+} from "./request/endpoints.ts";
 import { Unreadable } from "./request/unreadable.ts";
-import { parseTarget } from "./request/uri.ts";
+import { parseTarget, type Target } from "./request/uri.ts";
 import type { AuthzRequest } from "./wire.ts";
 
 /** What a judge works with. */
 export interface JudgeOptions {
-  config: Config;
-  engine: Engine;
+  /** The settings; read anew for each call. */
+  readonly config: Config;
+  readonly engine: Engine;
   /** Whether a user is exempt from a policy. */
-  isExempt: (user: string, exemptions: Exemptions) => Promise<boolean>;
-  log: Log;
+  readonly isExempt: (
+    user: string,
+    exemptions: Exemptions,
+  ) => Promise<boolean>;
+  readonly log: Log;
+  /** Told of every verdict. */
+  readonly observe?: (observation: Observation) => void;
 }
 
 /** Decides whether the engine may serve a call; it never throws. */
@@ -35,73 +52,108 @@ export type Judge = (request: AuthzRequest) => Promise<Decision>;
  * @param options What it works with.
  * @returns The judge. Whatever goes wrong in it is a denial, and is logged.
  */
-export function createJudge(
-  { config, engine, isExempt, log }: JudgeOptions,
-): Judge {
-  async function judge(request: AuthzRequest): Promise<Decision> {
-    const target = parseTarget(request.uri);
-    const match = matchEndpoint(request.method, target.path);
-    if (!match) return ALLOW;
-    let call: Call | undefined;
-    for (const section of match.endpoint.judges) {
-      const policy = config[section];
-      if (!policy || await isExempt(request.user, policy)) continue;
-      call ??= new Call(request, match, target);
-      const decision = await judgeSection(section, call);
-      if (!decision.allow) return decision;
-    }
-    return ALLOW;
-  }
-
-  function judgeSection(
-    section: Section,
-    call: Call,
-  ): Promise<Decision> | Decision {
-    switch (section) {
-      case "volumes":
-        return config.volumes
-          ? judgeVolumes(config.volumes, call, engine)
-          : ALLOW;
-      case "images":
-        return config.images ? judgeImages(config.images, call, engine) : ALLOW;
-      case "push":
-        return config.push ? judgePushes(config.push, call, engine) : ALLOW;
-    }
-  }
+export function createJudge(options: JudgeOptions): Judge {
+  const { engine, isExempt, log, observe } = options;
 
   return async (request) => {
-    let decision: Decision;
+    const started = performance.now();
+    const { config } = options;
+    let endpoint = "other";
+    let denial: Denial | undefined;
+    let enforced = true;
     try {
-      decision = await judge(request);
+      const target = parseTarget(request.uri);
+      const match = matchEndpoint(request.method, target.path);
+      if (match) {
+        endpoint = match.endpoint.name;
+        for (const section of match.endpoint.judges) {
+          const policy = config[section];
+          if (!policy || await isExempt(request.user, policy)) continue;
+          const decision = await judgeSection(
+            section,
+            config,
+            request,
+            match,
+            target,
+          );
+          if (decision.allow) continue;
+          denial = decision;
+          enforced = policy.enforce;
+          if (enforced) break;
+          // What a policy on trial would refuse, the next may refuse for good.
+          logDenial("would deny", request, decision);
+        }
+      }
     } catch (error) {
-      decision = denyFor(error, log);
+      denial = denyFor(error);
+      enforced = true;
     }
-    if (!decision.allow) {
-      log.warning(`denied ${describe(request)}: ${decision.message}`);
-    } else if (request.method !== "GET" && request.method !== "HEAD") {
-      log.debug(`allowed ${describe(request)}`);
+    observe?.({
+      endpoint,
+      verdict: !denial ? "allow" : enforced ? "deny" : "would_deny",
+      rule: denial?.rule ?? "",
+      seconds: (performance.now() - started) / 1000,
+    });
+    if (denial && enforced) {
+      logDenial("denied", request, denial);
+      return denial;
     }
-    return decision;
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      log.debug("allowed", describe(request));
+    }
+    return ALLOW;
   };
+
+  /** What goes wrong in a policy is that policy's denial. */
+  async function judgeSection(
+    section: Section,
+    config: Config,
+    request: AuthzRequest,
+    match: Match,
+    target: Target,
+  ): Promise<Decision> {
+    try {
+      const call = new Call(request, match, target);
+      switch (section) {
+        case "volumes":
+          return await judgeVolumes(config.volumes!, call, engine);
+        case "images":
+          return await judgeImages(config.images!, call, engine);
+        case "push":
+          return await judgePushes(config.push!, call, engine);
+      }
+    } catch (error) {
+      return denyFor(error);
+    }
+  }
+
+  function denyFor(error: unknown): Denial {
+    if (error instanceof Unreadable) {
+      return deny("unreadable", `request can't be checked: ${error.message}`);
+    }
+    if (error instanceof EngineError) {
+      return deny("engine", `engine can't be asked: ${error.message}`);
+    }
+    log.error(
+      `bug: ${error instanceof Error ? error.stack ?? error : String(error)}`,
+    );
+    return deny(
+      "bug",
+      "docker-policy-plugin failed on this request: see its log",
+    );
+  }
+
+  function logDenial(what: string, request: AuthzRequest, denial: Denial) {
+    const { rule, message } = denial;
+    log.warning(what, { ...describe(request), rule, reason: message });
+  }
 }
 
-function denyFor(error: unknown, log: Log): Decision {
-  if (error instanceof Unreadable) {
-    return deny("unreadable", `request can't be checked: ${error.message}`);
-  }
-  if (error instanceof EngineError) {
-    return deny("engine", `engine can't be asked: ${error.message}`);
-  }
-  log.error(
-    `bug: ${error instanceof Error ? error.stack ?? error : String(error)}`,
-  );
-  return deny(
-    "bug",
-    "docker-policy-plugin failed on this request: see its log",
-  );
-}
-
-function describe({ user, method, uri }: AuthzRequest): string {
-  return `user=${user === "" ? "-" : JSON.stringify(shown(user))} ` +
-    `${shown(method, 20)} ${shown(uri, 500)}`;
+/** User, method and path: what an administrator searches the journal for. */
+function describe({ user, method, uri }: AuthzRequest): Fields {
+  return {
+    user: user === "" ? "-" : shown(user),
+    method: shown(method, 20),
+    path: shown(uri, 500),
+  };
 }

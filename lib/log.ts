@@ -7,35 +7,68 @@
 /** How grave an event is, as syslog numbers it (sd-daemon(3)). */
 const PRIORITIES = { error: 3, warning: 4, info: 6, debug: 7 } as const;
 
+/** What an event is about, under names that can be searched for. */
+export type Fields = Readonly<Record<string, string | number>>;
+
 /** Logs an event. */
-export type LogEvent = (message: string) => void;
+export type LogEvent = (message: string, fields?: Fields) => void;
 
 /** A function for each gravity. */
 export type Log = Record<keyof typeof PRIORITIES, LogEvent>;
 
+/** How an event is written. */
+export type LogFormat = "text" | "json";
+
+/** How the log is kept. */
+export interface LogOptions {
+  /** Whether debug events are written. */
+  debug: boolean;
+  /** Whether a journal reads along, and wants the priority in front. */
+  journal: boolean;
+  format: LogFormat;
+}
+
 /**
  * Opens the log.
  *
- * @param debug Whether debug events are written.
- * @param journal Whether a journal reads along, and wants the priority in front.
+ * @param options How it is kept.
  * @param write Writes a line.
  * @returns The log.
  */
 export function openLog(
-  debug: boolean,
-  journal: boolean,
+  { debug, journal, format }: LogOptions,
   write: (line: string) => void = console.error,
 ): Log {
-  const at = (level: keyof typeof PRIORITIES): LogEvent => (message) => {
-    const line = message.replaceAll("\n", "\\n");
-    write(
-      journal ? `<${PRIORITIES[level]}>${line}` : `${level}: ${line}`,
-    );
-  };
+  const at =
+    (level: keyof typeof PRIORITIES): LogEvent => (message, fields) => {
+      const line = format === "json"
+        ? JSON.stringify({
+          time: new Date().toISOString(),
+          level,
+          message,
+          ...fields,
+        })
+        : textLine(message, fields);
+      const prefix = journal
+        ? `<${PRIORITIES[level]}>`
+        : format === "text"
+        ? `${level}: `
+        : "";
+      write(prefix + line);
+    };
   return {
     error: at("error"),
     warning: at("warning"),
     info: at("info"),
     debug: debug ? at("debug") : () => {},
   };
+}
+
+function textLine(message: string, fields: Fields = {}): string {
+  const words = Object.entries(fields).map(([name, value]) =>
+    `${name}=${
+      /^[\w.,:;%&?=/@+-]+$/.test(`${value}`) ? value : JSON.stringify(value)
+    }`
+  );
+  return [message, ...words].join(" ").replaceAll("\n", "\\n");
 }

@@ -12,8 +12,12 @@ export interface MonitorOptions {
   version: string;
   /** @returns Why no engine can reach the plugin, or undefined where it can. */
   problem(): string | undefined;
+  /** @returns Something amiss that the plugin serves in spite of, if any. */
+  warning(): string | undefined;
   /** @returns The settings in force, as JSON can write them. */
   config(): unknown;
+  /** @returns The counts, in Prometheus's text format. */
+  metrics(): string;
 }
 
 /** A monitor API that is up. */
@@ -86,13 +90,22 @@ export function answer(request: Request, options: MonitorOptions): Response {
 const REASONS: Readonly<Record<number, string>> = STATUS_TEXT;
 
 const PAGES: Record<string, (options: MonitorOptions) => Response> = {
-  "/health": ({ problem }) => {
+  "/health": ({ problem, warning }) => {
     const reason = problem();
-    return reason === undefined
-      ? text(STATUS_CODE.OK, "HEALTHY")
-      : text(STATUS_CODE.ServiceUnavailable, `UNHEALTHY: ${reason}`);
+    if (reason !== undefined) {
+      return text(STATUS_CODE.ServiceUnavailable, `UNHEALTHY: ${reason}`);
+    }
+    const amiss = warning();
+    return text(
+      STATUS_CODE.OK,
+      amiss === undefined ? "HEALTHY" : `HEALTHY, but ${amiss}`,
+    );
   },
   "/version": ({ version }) => text(STATUS_CODE.OK, version),
+  "/metrics": ({ metrics }) =>
+    new Response(metrics(), {
+      headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" },
+    }),
   "/config": ({ config }) =>
     new Response(JSON.stringify(config(), null, 4) + "\n", {
       headers: { "Content-Type": "application/json" },

@@ -40,14 +40,14 @@ const SHOWN_BODY = 16 * 1024;
  * @param options What it works with.
  * @returns The second line.
  */
-export function createRecheck(
-  { config, engine, isExempt, log }: JudgeOptions,
-): Recheck {
+export function createRecheck(options: JudgeOptions): Recheck {
+  const { engine, isExempt, log } = options;
+
   async function judge(
     { request, status, body }: AuthzResponse,
   ): Promise<Decision> {
-    const policy = config.volumes;
-    if (!policy || status !== 201) return ALLOW;
+    const policy = options.config.volumes;
+    if (!policy?.enforce || status !== 201) return ALLOW;
     if (await isExempt(request.user, policy)) return ALLOW;
     const id = containerId(body);
     const container = await engine.inspectContainer(id);
@@ -64,7 +64,7 @@ export function createRecheck(
 
   return {
     concerns({ method, uri }) {
-      if (!config.volumes) return false;
+      if (!options.config.volumes?.enforce) return false;
       const { path } = parseTarget(uri);
       return matchEndpoint(method, path)?.endpoint.name === "container create";
     },

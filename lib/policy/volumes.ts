@@ -46,6 +46,8 @@ export function judgeVolumes(
       return judgeStart(policy, call, engine);
     case "container restart":
     case "container archive":
+    // Else it could take another's name between our look and the engine's.
+    case "container rename":
       return judgeContainer(policy, call.subject, engine);
     case "container update":
       return judgeUpdate(policy, call, engine);
@@ -179,7 +181,16 @@ async function judgeContainer(
 ): Promise<Decision> {
   const container = await engine.inspectContainer(name);
   if (!container) return ALLOW; // The engine's own 404 is the right answer.
-  return judgeContainerMounts(policy, name, container);
+  // A name can be the beginning of another's ID, and mean that one as soon as
+  // its bearer is renamed or gone (GetContainer in moby's daemon/container.go).
+  const namesakes = /^[0-9a-f]+$/.test(name) && container.names.includes(name)
+    ? await engine.listContainers({ id: [`^${name}`] })
+    : [];
+  for (const one of [container, ...namesakes]) {
+    const decision = judgeContainerMounts(policy, name, one);
+    if (!decision.allow) return decision;
+  }
+  return ALLOW;
 }
 
 /**

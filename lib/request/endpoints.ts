@@ -29,6 +29,7 @@ export type EndpointName =
   | "container start"
   | "container restart"
   | "container update"
+  | "container rename"
   | "container archive"
   | "service create"
   | "service update"
@@ -66,6 +67,13 @@ export const ENDPOINTS: readonly Endpoint[] = [
     name: "container update",
     method: "POST",
     path: "/containers/{name:.*}/update",
+    judges: ["volumes"],
+  },
+  {
+    // A start by name must not find another container than was judged.
+    name: "container rename",
+    method: "POST",
+    path: "/containers/{name:.*}/rename",
     judges: ["volumes"],
   },
   {

@@ -1,0 +1,128 @@
+/**
+ * What the plugin counts, in the text format of Prometheus
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/).
+ *
+ * Counting is two additions on the way of every API call; a client library would
+ * be the largest thing that serving loads.
+ *
+ * @module
+ */
+
+/** What became of an API call. */
+export interface Observation {
+  /** The row of the endpoint table, or `other`. */
+  endpoint: string;
+  verdict: "allow" | "deny" | "would_deny";
+  /** The rule that refused; empty where none did. */
+  rule: string;
+  /** How long the verdict took. */
+  seconds: number;
+}
+
+/** What stands at the time when somebody looks. */
+export interface Standing {
+  version: string;
+  /** How often settings were taken over, the start included. */
+  generation: number;
+  /** Whether the last attempt to do so succeeded. */
+  reloaded: boolean;
+}
+
+/** Upper bounds of the histograms' buckets, in seconds. */
+const BUCKETS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
+
+class Histogram {
+  readonly #counts = new Array<number>(BUCKETS.length).fill(0);
+  #count = 0;
+  #sum = 0;
+
+  observe(seconds: number): void {
+    this.#count++;
+    this.#sum += seconds;
+    const bucket = BUCKETS.findIndex((bound) => seconds <= bound);
+    if (bucket >= 0) this.#counts[bucket]++;
+  }
+
+  *lines(name: string): Generator<string> {
+    let below = 0;
+    for (const [at, bound] of BUCKETS.entries()) {
+      below += this.#counts[at];
+      yield `${name}_bucket{le="${bound}"} ${below}`;
+    }
+    yield `${name}_bucket{le="+Inf"} ${this.#count}`;
+    yield `${name}_sum ${this.#sum}`;
+    yield `${name}_count ${this.#count}`;
+  }
+}
+
+/** The counts since the start. */
+export class Metrics {
+  readonly #decisions = new Map<string, number>();
+  readonly #latency = new Histogram();
+  readonly #asked = { ok: 0, not_found: 0, failed: 0 };
+  readonly #askLatency = new Histogram();
+
+  /** @param observation What became of an API call. */
+  decided({ endpoint, verdict, rule, seconds }: Observation): void {
+    // All three are names out of the source, never a client's words.
+    const labels = `endpoint="${endpoint}",verdict="${verdict}",rule="${rule}"`;
+    this.#decisions.set(labels, (this.#decisions.get(labels) ?? 0) + 1);
+    this.#latency.observe(seconds);
+  }
+
+  /**
+   * @param result What came of a question to the engine.
+   * @param seconds How long it took.
+   */
+  asked(result: "ok" | "not_found" | "failed", seconds: number): void {
+    this.#asked[result]++;
+    this.#askLatency.observe(seconds);
+  }
+
+  /**
+   * @param standing What stands now.
+   * @returns All of it, in the text format.
+   */
+  format(standing: Standing): string {
+    return [...this.#lines(standing)].join("\n") + "\n";
+  }
+
+  *#lines({ version, generation, reloaded }: Standing): Generator<string> {
+    const decisions = "docker_policy_decisions_total";
+    yield* head(decisions, "counter", "Verdicts on calls of the engine's API.");
+    for (const [labels, count] of this.#decisions) {
+      yield `${decisions}{${labels}} ${count}`;
+    }
+    const latency = "docker_policy_decision_duration_seconds";
+    yield* head(latency, "histogram", "Time that a verdict took.");
+    yield* this.#latency.lines(latency);
+
+    const asked = "docker_policy_engine_requests_total";
+    yield* head(asked, "counter", "Questions to the engine, by their result.");
+    for (const [result, count] of Object.entries(this.#asked)) {
+      yield `${asked}{result="${result}"} ${count}`;
+    }
+    const askLatency = "docker_policy_engine_request_duration_seconds";
+    yield* head(
+      askLatency,
+      "histogram",
+      "Time that the engine took to answer.",
+    );
+    yield* this.#askLatency.lines(askLatency);
+
+    const config = "docker_policy_config_generation";
+    yield* head(config, "gauge", "Times that settings were taken over.");
+    yield `${config} ${generation}`;
+    const reload = "docker_policy_config_last_reload_successful";
+    yield* head(reload, "gauge", "Whether the last settings were taken over.");
+    yield `${reload} ${Number(reloaded)}`;
+
+    const build = "docker_policy_build_info";
+    yield* head(build, "gauge", "What runs here.");
+    yield `${build}{version="${version}",deno="${Deno.version.deno}"} 1`;
+  }
+}
+
+function head(name: string, type: string, help: string): string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`];
+}

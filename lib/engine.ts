@@ -59,11 +59,8 @@ export interface Engine {
    * @returns Its inspect, or undefined where the engine knows none.
    */
   inspectContainer(name: string): Promise<ContainerFacts | undefined>;
-  /**
-   * @param filters As the engine's `GET /containers/json` takes them.
-   * @returns The containers that pass them all, running or not.
-   */
-  listContainers(filters: Record<string, string[]>): Promise<ContainerFacts[]>;
+  /** @returns All containers, running or not. */
+  listContainers(): Promise<ContainerFacts[]>;
   /**
    * @param name Image reference or ID.
    * @param platform Which of several images behind the name; without one, the
@@ -261,10 +258,8 @@ export function connectEngine(send: Send): Engine {
       return container && containerOf(container, [container.Name], path);
     },
 
-    async listContainers(filters) {
-      const path = `/containers/json?all=1&filters=${
-        encodeURIComponent(JSON.stringify(filters))
-      }`;
+    async listContainers() {
+      const path = "/containers/json?all=1";
       return list(await ask(path), path).map((container) =>
         containerOf(container, array(container.Names, path), path)
       );

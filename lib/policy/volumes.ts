@@ -184,7 +184,7 @@ async function judgeContainer(
   // A name can be the beginning of another's ID, and mean that one as soon as
   // its bearer is renamed or gone (GetContainer in moby's daemon/container.go).
   const namesakes = /^[0-9a-f]+$/.test(name) && container.names.includes(name)
-    ? await engine.listContainers({ id: [`^${name}`] })
+    ? (await engine.listContainers()).filter(({ id }) => id.startsWith(name))
     : [];
   for (const one of [container, ...namesakes]) {
     const decision = judgeContainerMounts(policy, name, one);

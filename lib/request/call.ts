@@ -3,7 +3,7 @@ import type { Endpoint, Match } from "./endpoints.ts";
 import { JsonObject, parseJson } from "./json.ts";
 import { Struct } from "./struct.ts";
 import { Unreadable } from "./unreadable.ts";
-import { parseQuery, type Query, type Target } from "./uri.ts";
+import { Query, type Target } from "./uri.ts";
 
 /** From this length on, engines up to 29.3.0 keep a body to themselves. */
 const BODY_LIMIT = 1024 * 1024;
@@ -28,7 +28,7 @@ export class Call {
     this.endpoint = match.endpoint;
     this.subject = match.subject;
     this.apiVersion = target.version;
-    this.query = parseQuery(target.rawQuery);
+    this.query = new Query(target.rawQuery);
     this.#request = request;
   }
 

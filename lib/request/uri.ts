@@ -43,38 +43,54 @@ export function parseTarget(uri: string): Target {
     : { path, rawQuery };
 }
 
-/** A query as Go reads it: of a repeated key, the first value counts. */
-export type Query = ReadonlyMap<string, string>;
+/** A query as Go reads it. */
+export class Query {
+  readonly #values = new Map<string, string>();
 
-/**
- * Reads a query as Go's `url.ParseQuery`.
- *
- * @param rawQuery Everything behind the `?`.
- * @returns Keys, decoded, each with its first value.
- * @throws {Unreadable} where Go refuses the query, or drops a part of it, and
- *   other readers do not: a `;` (a separator up to Go 1.16), a bad escape, bytes
- *   that are not UTF-8.
- */
-export function parseQuery(rawQuery: string): Query {
-  const query = new Map<string, string>();
-  if (rawQuery.includes(";")) {
-    throw new Unreadable('its query has a ";": write it as %3B');
+  /**
+   * Reads a query as Go's `url.ParseQuery`.
+   *
+   * @param rawQuery Everything behind the `?`.
+   * @throws {Unreadable} where Go refuses the query, or drops a part of it, and
+   *   other readers do not: a `;` (a separator up to Go 1.16), a bad escape.
+   */
+  constructor(rawQuery: string) {
+    if (rawQuery.includes(";")) {
+      throw new Unreadable('its query has a ";": write it as %3B');
+    }
+    if (/%(?![0-9a-fA-F]{2})/.test(rawQuery)) {
+      throw new Unreadable('its query has a "%" that begins no escape');
+    }
+    for (const part of rawQuery.split("&")) {
+      const equals = part.indexOf("=");
+      const key = decode(equals < 0 ? part : part.slice(0, equals));
+      if (key === undefined || this.#values.has(key)) continue;
+      this.#values.set(key, equals < 0 ? "" : part.slice(equals + 1));
+    }
   }
-  for (const part of rawQuery.split("&")) {
-    if (part === "") continue;
-    const equals = part.indexOf("=");
-    const key = unescape(equals < 0 ? part : part.slice(0, equals));
-    const value = equals < 0 ? "" : unescape(part.slice(equals + 1));
-    if (!query.has(key)) query.set(key, value);
+
+  /**
+   * @param key A key.
+   * @returns Its first value, which is the one that counts; undefined without one.
+   * @throws {Unreadable} where the value is not UTF-8.
+   */
+  get(key: string): string | undefined {
+    const value = this.#values.get(key);
+    if (value === undefined) return undefined;
+    return decode(value) ?? unreadable(`its query's ${key} is not UTF-8`);
   }
-  return query;
 }
 
-function unescape(text: string): string {
+function unreadable(reason: string): never {
+  throw new Unreadable(reason);
+}
+
+/** Undefined where the bytes are not UTF-8, which none of our keys is. */
+function decode(text: string): string | undefined {
   try {
     return decodeURIComponent(text.replaceAll("+", " "));
   } catch {
-    throw new Unreadable("its query is not percent-encoded UTF-8");
+    return undefined;
   }
 }
 

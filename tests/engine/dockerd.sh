@@ -10,7 +10,9 @@
 #
 # dockerd is process 1 of its own PID namespace in its own mount namespace: when it ends, however it ends,
 # the kernel ends containerd and all containers with it, and every mount is gone. What is left to clean up
-# is DIR, the cgroups, and the plugin sockets that carry the engine's name.
+# is DIR and the cgroups.
+#
+# DIR/run is its /run/docker/plugins: an engine tries each socket there for many seconds, those of other tests too.
 #
 # stdin    closed (the tests ended, even by kill -9): stop dockerd and remove all of it
 #          a line "keep": stop dockerd and leave DIR, for another start with the same state
@@ -19,13 +21,10 @@ dir=$1 tree=$2 net=$3 busybox=$4
 shift 4
 name=${dir##*/}
 
-# ^C in a terminal reaches the whole group. The tests then close stdin, and that is the sign to stop.
-trap '' INT HUP
-
 namespaces=(--mount --pid --fork --kill-child=KILL)
 [ "$net" = host ] || namespaces+=(--net)
 rm -f "$dir/pid" "$dir/dockerd.pid" "$dir/docker.sock" "$dir/exec/containerd/containerd.pid"
-mkdir -p /run/docker/plugins /etc/docker /run/containerd
+[ "$tree" != - ] || mkdir -p /run/docker/plugins /etc/docker /run/containerd # to mount on
 
 # Under the host's /proc a process of the new namespace still sees its number outside, the one to signal.
 # shellcheck disable=SC2016 # expanded by the inner shell
@@ -39,6 +38,7 @@ unshare "${namespaces[@]}" bash -c '
   if [ "$tree" = - ]; then
     mount -t tmpfs tmpfs /etc/docker      # its keys and certificates are not the host engine’s
     mount -t tmpfs tmpfs /run/containerd  # nor is a containerd that runs here already
+    mount --bind "$dir/run" /run/docker/plugins
     mount -t proc proc /proc
     mv "$dir/pid.new" "$dir/pid"
     exec dockerd "$@"
@@ -49,12 +49,16 @@ unshare "${namespaces[@]}" bash -c '
   mount --rbind /sys "$tree/sys"
   mount --rbind /dev "$tree/dev"
   mount -t proc proc "$tree/proc"
-  for each in "$dir" /run/docker/plugins; do
-    mkdir -p "$tree$each"
-    mount --bind "$each" "$tree$each"
-  done
+  mkdir -p "$tree$dir" "$tree/run/docker/plugins"
+  mount --bind "$dir" "$tree$dir"
+  mount --bind "$dir/run" "$tree/run/docker/plugins"
   mv "$dir/pid.new" "$dir/pid"
-  exec chroot "$tree" /usr/sbin/dockerd "$@"
+  # The tree becomes the root of the whole mount namespace: from a mere chroot, docker exec would join the
+  # container'"'"'s namespace and find itself in the root file system of the host.
+  cd "$tree"
+  pivot_root . .
+  umount --lazy .
+  exec chroot . /usr/sbin/dockerd "$@"
 ' dockerd "$dir" "$tree" "$net" "$busybox" "$@" </dev/null >>"$dir/dockerd.log" 2>&1 &
 unshare=$!
 
@@ -62,14 +66,17 @@ unshare=$!
 keep=
 while read -r line; do [ "$line" = keep ] && keep=1 && break; done
 
-if [ -r "$dir/pid" ] && read -r pid <"$dir/pid"; then
-  kill -TERM "$pid" 2>/dev/null
-  for _ in $(seq 50); do
-    kill -0 "$unshare" 2>/dev/null || break
-    sleep 0.1
-  done
+# An engine whose state is wanted, or that has changed the host's network, needs the time to end by itself.
+if [ -n "$keep" ] || [ "$net" = host ]; then
+  if [ -r "$dir/pid" ] && read -r pid <"$dir/pid"; then
+    kill -TERM "$pid" 2>/dev/null
+    for _ in $(seq 50); do
+      kill -0 "$unshare" 2>/dev/null || break
+      sleep 0.1
+    done
+  fi
 fi
-kill -KILL "$unshare" 2>/dev/null # and with it, by --kill-child, whatever is left
+kill -KILL "$unshare" 2>/dev/null # and with it, by --kill-child, all that runs in its namespaces
 wait "$unshare" 2>/dev/null
 [ -z "$keep" ] || exit 0
 
@@ -77,7 +84,6 @@ wait "$unshare" 2>/dev/null
 for each in "$dir"/plugins/*; do
   [ -e "$each" ] && kill -KILL "${each##*/}" 2>/dev/null
 done
-rm -f "/run/docker/plugins/$name"*.sock
 for group in "/sys/fs/cgroup/$name" "/sys/fs/cgroup"/*/"$name"; do
   [ -d "$group" ] && find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
 done

@@ -113,6 +113,7 @@ export class Dockerd {
     const dir = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "dpp-" });
     const dockerd = new Dockerd(dir, program, busybox, options);
     await Deno.mkdir(`${dir}/plugins`);
+    await Deno.mkdir(`${dir}/run`);
     await Deno.mkdir(`${dir}/client`);
     await dockerd.#start();
     return dockerd;
@@ -180,8 +181,10 @@ export class Dockerd {
   async #start(): Promise<void> {
     await this.#writeConfig();
     const { dir } = this;
-    this.#process = new Deno.Command("bash", {
+    // In a session of its own: what ends the tests, as ^C in a terminal, must not reach what cleans up after them.
+    this.#process = new Deno.Command("setsid", {
       args: [
+        "bash",
         new URL("dockerd.sh", import.meta.url).pathname,
         dir,
         this.#program.tree,

@@ -19,6 +19,7 @@
 import { Dockerd, type DockerdOptions, whyNoEngine } from "./dockerd.ts";
 import { rootFileSystem } from "./images.ts";
 import { Plugin, type PluginOptions } from "./plugin.ts";
+import { record, type Shown } from "./recorder.ts";
 import {
   type Answer,
   exchange,
@@ -59,6 +60,11 @@ export interface State {
   /** One line a service: name, image, mounts and replicas. Empty where the engine is in no swarm. */
   services: string[];
 }
+
+/** How the plugin is put in front of an engine. */
+export type GuardOptions = Partial<
+  Pick<PluginOptions, "config" | "args" | "host">
+>;
 
 /** The engine's version, once it was asked. */
 export interface EngineVersion {
@@ -154,9 +160,9 @@ export class Harness {
     return this.dockerd.name;
   }
 
-  /** Where the plugin listens. */
+  /** Where the plugin listens, in the folder that is the engine's `/run/docker/plugins`. */
   get pluginSocket(): string {
-    return `/run/docker/plugins/${this.pluginName}.sock`;
+    return `${this.dir}/run/${this.pluginName}.sock`;
   }
 
   /**
@@ -165,7 +171,7 @@ export class Harness {
    * @param options its configuration; the volume policy for everybody by default
    */
   async guard(
-    options: Pick<PluginOptions, "config" | "args"> = {},
+    options: GuardOptions = {},
   ): Promise<void> {
     const before = this.plugin;
     if (before) {
@@ -179,7 +185,7 @@ export class Harness {
 
   /** Starts the plugin, and leaves the engine's configuration as it is: the start after a crash. */
   async startPlugin(
-    options: Pick<PluginOptions, "config" | "args"> = {},
+    options: GuardOptions = {},
   ): Promise<void> {
     this.plugin = await Plugin.start({
       socket: this.pluginSocket,
@@ -204,6 +210,26 @@ export class Harness {
     }
   }
 
+  /**
+   * What this engine shows a plugin of some calls: engines of one version differ, as distributors patch them.
+   *
+   * @param calls done with a plugin in front that allows everything, in place of the one that is there
+   */
+  async shows(calls: () => Promise<unknown>): Promise<Shown[]> {
+    const name = `${this.pluginName}-recorder`;
+    const socket = `${this.dir}/run/${name}.sock`;
+    const recorder = record(socket);
+    await this.dockerd.setPlugins([name]);
+    try {
+      await calls();
+    } finally {
+      await this.dockerd.setPlugins(this.plugin ? [this.pluginName] : []);
+      await recorder[Symbol.asyncDispose]();
+      await Deno.remove(socket).catch(() => {});
+    }
+    return recorder.shown;
+  }
+
   /** Runs the docker client that belongs to this engine. */
   async docker(...args: string[]): Promise<Result> {
     const client = await this.dockerd.client();
@@ -220,6 +246,18 @@ export class Harness {
     }).output();
     const text = new TextDecoder();
     return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+  }
+
+  /**
+   * Runs the docker client for what a test only builds on.
+   *
+   * @returns what it printed
+   * @throws Error when it did not end with 0
+   */
+  async must(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.docker(...args);
+    if (code !== 0) throw new Error(`docker ${args.join(" ")}: ${stderr}`);
+    return stdout.trim();
   }
 
   /** One request to the engine's API, with a body as JSON if there is one. */
@@ -242,7 +280,7 @@ export class Harness {
   }
 
   /**
-   * Makes an image out of the tests' busybox.
+   * Makes an image out of the tests' busybox, whose containers sleep for ten minutes unless they are told otherwise.
    *
    * @param reference its name and tag
    * @param options `changes`: Dockerfile instructions, as `VOLUME /data`; `files`: more content, by path
@@ -258,7 +296,8 @@ export class Harness {
       repo: reference.slice(0, at),
       tag: reference.slice(at + 1),
     });
-    for (const change of options.changes ?? []) query.append("changes", change);
+    const changes = ['CMD ["sleep", "600"]', ...options.changes ?? []];
+    for (const change of changes) query.append("changes", change);
     const answer = await this.api(
       "POST",
       `/images/create?${query}`,

@@ -55,7 +55,9 @@ export class Plugin {
       prefix: "plugin-",
       suffix: ".log",
     });
-    const args = ["--socket", socket, "--host", host, "--addr", "off"];
+    const args = ["--socket", socket, "--host", host];
+    // Tests run side by side, and its port is one for all.
+    if (!options.args?.includes("--addr")) args.push("--addr", "off");
     const config = options.config === undefined
       ? "[volumes]\n"
       : options.config;

@@ -53,6 +53,8 @@ export const USAGE = "usage: docker-policy-plugin [--host URL] " +
 
 /** What `--help` prints. */
 export const HELP = `${USAGE}
+       docker-policy-plugin check-config [--config FILE]
+       docker-policy-plugin explain pull IMAGE | push IMAGE | run -- ... | create
 
 An authorization plugin for the Docker Engine.
 

@@ -10,6 +10,7 @@ import type { Fields, Log } from "./log.ts";
 import type { Observation } from "./metrics.ts";
 import {
   ALLOW,
+  allow,
   type Decision,
   type Denial,
   deny,
@@ -61,6 +62,7 @@ export function createJudge(options: JudgeOptions): Judge {
     let endpoint = "other";
     let denial: Denial | undefined;
     let enforced = true;
+    const reasons: string[] = [];
     try {
       const target = parseTarget(request.uri);
       const match = matchEndpoint(request.method, target.path);
@@ -68,7 +70,11 @@ export function createJudge(options: JudgeOptions): Judge {
         endpoint = match.endpoint.name;
         for (const section of match.endpoint.judges) {
           const policy = config[section];
-          if (!policy || await isExempt(request.user, policy)) continue;
+          if (!policy) continue;
+          if (await isExempt(request.user, policy)) {
+            reasons.push(`${shown(request.user)} is exempt from [${section}]`);
+            continue;
+          }
           const decision = await judgeSection(
             section,
             config,
@@ -76,12 +82,19 @@ export function createJudge(options: JudgeOptions): Judge {
             match,
             target,
           );
-          if (decision.allow) continue;
+          if (decision.allow) {
+            if (decision.because) reasons.push(decision.because);
+            continue;
+          }
           denial = decision;
           enforced = policy.enforce;
           if (enforced) break;
           // What a policy on trial would refuse, the next may refuse for good.
           logDenial("would deny", request, decision);
+          reasons.push(
+            `[${section}] is only tried out, and would refuse it: ` +
+              decision.message,
+          );
         }
       }
     } catch (error) {
@@ -101,7 +114,7 @@ export function createJudge(options: JudgeOptions): Judge {
     if (request.method !== "GET" && request.method !== "HEAD") {
       log.debug("allowed", describe(request));
     }
-    return ALLOW;
+    return reasons.length > 0 ? allow(reasons.join("; ")) : ALLOW;
   };
 
   /** What goes wrong in a policy is that policy's denial. */

@@ -1,6 +1,8 @@
 /** A policy has nothing against the call. */
 export interface Allowed {
   allow: true;
+  /** Why, where that is not plain: what allowed it, of several things. */
+  because?: string;
 }
 
 /** A policy refuses the call. */
@@ -15,8 +17,18 @@ export interface Denial {
 /** What a policy makes of one call. */
 export type Decision = Allowed | Denial;
 
-/** The one way to say yes. */
+/** Nothing speaks against it. */
 export const ALLOW: Allowed = { allow: true };
+
+/**
+ * Allows a call for a reason.
+ *
+ * @param because What allowed it, such as an entry of a whitelist.
+ * @returns The permission.
+ */
+export function allow(because: string): Allowed {
+  return { allow: true, because };
+}
 
 /**
  * Refuses a call.

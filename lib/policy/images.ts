@@ -1,4 +1,4 @@
-import { ALLOW, type Decision, deny, shown } from "./decision.ts";
+import { ALLOW, allow, type Decision, deny, shown } from "./decision.ts";
 import type { Pattern } from "./patterns.ts";
 import {
   familiar,
@@ -48,7 +48,8 @@ export function judgeImage(
   reference: ImageReference,
 ): Decision {
   const forms = { familiar: familiar(reference), full: full(reference) };
-  if (find(policy.whitelist, forms) !== undefined) return ALLOW;
+  const whitelisted = find(policy.whitelist, forms);
+  if (whitelisted) return allow(`whitelisted by ${shown(whitelisted.source)}`);
   const image = `image ${shown(forms.familiar)} is not allowed`;
   const blacklisted = find(policy.blacklist, forms);
   if (blacklisted !== undefined) {
@@ -58,7 +59,7 @@ export function judgeImage(
     );
   }
   return policy.defaultAllow
-    ? ALLOW
+    ? allow("default-allow")
     : deny("images/not-whitelisted", `${image}: not on the whitelist`);
 }
 

@@ -9,6 +9,8 @@ Deno.test("args: defaults", () => {
     DEFAULTS.socket,
     "/run/docker/plugins/docker-policy-plugin.sock",
   );
+  assertEquals(DEFAULTS.addr, "127.0.0.1:5006");
+  assertEquals(DEFAULTS.logFormat, "text");
   assertEquals(DEFAULTS.certPath, undefined);
   assertEquals(DEFAULTS.config, undefined);
   for (const name of ["tlsVerify", "debug", "version", "help"] as const) {
@@ -22,6 +24,8 @@ Deno.test("args: every flag, as Go's flag package spells it", () => {
     ["cert-path", "certPath", "/etc/docker/tls"],
     ["config", "config", "/etc/a=b.toml"],
     ["socket", "socket", "/run/x.sock"],
+    ["addr", "addr", "[::1]:80"],
+    ["log-format", "logFormat", "json"],
   ];
   for (const [flag, name, value] of texts) {
     for (
@@ -81,6 +85,7 @@ Deno.test("args: several flags, of which the last counts", () => {
     },
   );
   assertEquals(readArgs(["--debug", "--debug=false"]).debug, false);
+  assertEquals(readArgs(["--addr=off"]).addr, undefined);
   // A value that looks like something else is still a text.
   assertEquals(readArgs(["--socket", "1"]).socket, "1");
   assertEquals(readArgs(["--config=-x"]).config, "-x");
@@ -107,6 +112,9 @@ Deno.test("args: mistakes", () => {
       [["-cert-path"], "--cert-path needs a value"],
       [["--config="], "--config needs a value"],
       [["--socket", "--debug"], "--socket needs a value"],
+      [["--addr="], "--addr needs a value"],
+      [["--log-format=xml"], "--log-format=xml: give text or json"],
+      [["--log-format=JSON"], "--log-format=JSON: give text or json"],
       [["--debug=maybe"], "--debug=maybe: give true or false"],
       [["--debug="], "--debug=: give true or false"],
       [["-tls-verify=yes"], "--tls-verify=yes: give true or false"],
@@ -130,6 +138,8 @@ Deno.test("args: usage and help name every flag", () => {
       "--tls-verify",
       "--config",
       "--socket",
+      "--addr",
+      "--log-format",
       "--debug",
       "--version",
       "--help",

@@ -13,12 +13,12 @@ Deno.test("call: what the target says", () => {
   assertEquals(call.endpoint.name, "container start");
   assertEquals(call.subject, "a/b");
   assertEquals(call.apiVersion, "1.41");
-  assertEquals([...call.query], [["checkpoint", "c d"]]);
+  assertEquals(call.query.get("checkpoint"), "c d");
 
   const create = callOf(request("POST /containers/create"));
   assertEquals(create.subject, "");
   assertEquals(create.apiVersion, undefined);
-  assertEquals(create.query.size, 0);
+  assertEquals(create.query.get("name"), undefined);
 });
 
 Deno.test("call: a query that can't be read is refused", () => {

@@ -8,12 +8,12 @@ import {
   showConfig,
 } from "../lib/config.ts";
 
-/** `line: beginning of the message`, for each problem, in the lines' order. */
+/** `line: message` for each problem, in the lines' order. */
 function problems(read: () => unknown): string[] {
   const { problems } = assertThrows(read, ConfigError) as ConfigError;
   return problems
-    .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0))
-    .map(({ line, message }) => `${line}: ${message}`);
+    .toSorted((a, b) => (a.place?.line ?? 0) - (b.place?.line ?? 0))
+    .map(({ place, message }) => `${place?.line}: ${message}`);
 }
 
 /** Compares beginnings: what is expected instead grows with the program. */
@@ -34,6 +34,7 @@ function shown(text: string): Record<string, unknown> {
 const VOLUMES = {
   from: "x.toml",
   "allow-classic-build": true,
+  enforce: true,
   "allow-user": [],
   "allow-group": [],
 };
@@ -45,6 +46,7 @@ const IMAGES = {
   "allow-build": false,
   "allow-load": false,
   "allow-import": false,
+  enforce: true,
   "allow-user": [],
   "allow-group": [],
 };
@@ -53,6 +55,7 @@ const PUSH = {
   "block-rhel": true,
   "name-prefixes": ["rhel"],
   registries: ["registry.redhat.io", "registry.access.redhat.com"],
+  enforce: true,
   "allow-user": [],
   "allow-group": [],
 };
@@ -80,12 +83,14 @@ Deno.test("config: every key", () => {
   ]
   allow-classic-build = false
   allow-bind = ["/srv/", "/home/*/data"]
+  enforce = false
 `),
     {
       volumes: {
         from: "x.toml",
         "allow-classic-build": false,
         "allow-bind": ["/srv/", "/home/*/data"],
+        enforce: false,
         "allow-user": ["dwalsh", "DOM\\x"],
         "allow-group": ["storage", "domain users"],
       },
@@ -185,13 +190,13 @@ Deno.test("config: mistakes, each with its line and what was expected", () => {
       // Unknown names.
       [
         "[volumes]\nallow-grup = []",
-        "2: unknown key allow-grup in [volumes]: expected one of allow-user, " +
-        "allow-group, allow-classic-build",
+        "2: unknown key allow-grup in [volumes]: expected one of enforce, " +
+        "allow-user, allow-group, allow-classic-build",
       ],
       [
         "[docker-novolume-plugin]\nallow-classic-build = false",
         "2: unknown key allow-classic-build in [docker-novolume-plugin]: " +
-        "expected one of allow-user, allow-group",
+        "expected one of enforce, allow-user, allow-group",
       ],
       [
         "[volumes]\nAllow-User = []",
@@ -289,7 +294,7 @@ Deno.test("config: the message says file and line, a line a problem", () => {
   );
   assertEquals(
     error.message.split("\n").map((line: string) => line.slice(0, 30)),
-    ["/etc/x.toml:2: unknown key a i", "/etc/x.toml:3: unknown key b i"],
+    ["/etc/x.toml:2:1: unknown key a", "/etc/x.toml:3:1: unknown key b"],
   );
 });
 

@@ -57,6 +57,7 @@ Deno.test("endpoints: calls that storage hangs on", () => {
       ["POST /containers/a%0Db/start", "container start", "a\rb"],
       ["POST /containers/web/restart", "container restart", "web"],
       ["POST /containers/web/update", "container update", "web"],
+      ["POST /containers/web/rename?name=b", "container rename", "web"],
       ["PUT /containers/web/archive?path=/", "container archive", "web"],
       ["POST /services/create", "service create", ""],
       ["POST /services/web/update?version=1", "service update", "web"],

@@ -4,6 +4,7 @@ import { type Engine, EngineError } from "../lib/engine.ts";
 import { exemptionCheck } from "../lib/identity.ts";
 import { createJudge } from "../lib/judge.ts";
 import { openLog } from "../lib/log.ts";
+import type { Observation } from "../lib/metrics.ts";
 import type { AuthzRequest } from "../lib/wire.ts";
 import { engineWith, request, said } from "./requests.ts";
 
@@ -12,19 +13,24 @@ interface Setting {
   config?: string;
   engine?: Partial<Engine>;
   groups?: () => Promise<string[]>;
+  observe?: (observation: Observation) => void;
 }
 
 /** Judges a request: what was said, and what was logged. */
 async function judged(
   authz: AuthzRequest,
-  { config = "[volumes]", engine = {}, groups }: Setting = {},
+  { config = "[volumes]", engine = {}, groups, observe }: Setting = {},
 ): Promise<{ said: string; log: string[] }> {
   const log: string[] = [];
   const judge = createJudge({
     config: parseConfig("x.toml", config),
     engine: engineWith(engine),
     isExempt: exemptionCheck(groups ?? (() => Promise.resolve([]))),
-    log: openLog(true, true, (line) => log.push(line)),
+    log: openLog(
+      { debug: true, journal: true, format: "text" },
+      (line) => log.push(line),
+    ),
+    ...(observe && { observe }),
   });
   return { said: said(await judge(authz)), log };
 }
@@ -50,13 +56,13 @@ Deno.test("judge: a denial is logged with user, method, path and reason", async 
   assertEquals(await judged({ ...CREATE, user: "dwalsh" }), {
     said: DENIED,
     log: [
-      '<4>denied user="dwalsh" POST /v1.41/containers/create?name=web: ' +
-      DENIED,
+      "<4>denied user=dwalsh method=POST " +
+      "path=/v1.41/containers/create?name=web rule=volumes/named " +
+      `reason=${JSON.stringify(DENIED)}`,
     ],
   });
-  assertEquals((await judged(CREATE)).log, [
-    `<4>denied user=- POST /v1.41/containers/create?name=web: ${DENIED}`,
-  ]);
+  const [line] = (await judged(CREATE)).log;
+  assertMatch(line, /^<4>denied user=- method=POST /);
 });
 
 Deno.test("judge: what a client sends can't forge a line of the log", async () => {
@@ -67,11 +73,13 @@ Deno.test("judge: what a client sends can't forge a line of the log", async () =
     user: 'x"\r\n<0>forged',
   });
   assertEquals(log.length, 1);
+  // deno-lint-ignore no-control-regex -- none may be left
+  assertEquals(/[\u0000-\u001f\u007f]/.test(log[0]), false);
   assertMatch(
     log[0],
-    // deno-lint-ignore no-control-regex -- none may be left
-    /^<4>denied user="x\\"[^\u0000-\u001f\u007f]* volume "a\\u000a<0>forged\\u001b\[2J"$/,
+    /^<4>denied user="x\\"\\\\u000d\\\\u000a<0>forged" method=POST path=/,
   );
+  assertMatch(log[0], / named volume \\"a\\\\u000a<0>forged\\\\u001b\[2J\\""$/);
   assertEquals(log[0].length < 900, true);
 });
 
@@ -79,7 +87,7 @@ Deno.test("judge: what is allowed is logged for debugging", async () => {
   const create = request("POST /containers/create", { Image: "b" });
   assertEquals(await judged(create, { engine: PLAIN }), {
     said: "allowed",
-    log: ["<7>allowed user=- POST /containers/create"],
+    log: ["<7>allowed user=- method=POST path=/containers/create"],
   });
   for (const line of ["GET /containers/json", "HEAD /_ping"]) {
     assertEquals(await judged(request(line)), { said: "allowed", log: [] });
@@ -174,6 +182,105 @@ Deno.test("judge: an exemption holds for its own policy only", async () => {
   }
 });
 
+Deno.test("judge: a policy on trial logs what it would deny", async () => {
+  const trial = await judged(CREATE, { config: "[volumes]\nenforce = false" });
+  assertEquals(trial.said, "allowed");
+  assertMatch(
+    trial.log[0],
+    /^<4>would deny user=- method=POST path=\S+ rule=volumes\/named reason="/,
+  );
+  assertMatch(trial.log[1], /^<7>allowed /);
+
+  // So it does with what can't be read, and with an engine that is silent.
+  for (
+    const [authz, rule] of [
+      [request("POST /containers/create", "{}{}"), "unreadable"],
+      [request("POST /containers/web/start"), "engine"],
+    ] as const
+  ) {
+    const { said, log } = await judged(authz, {
+      config: "[volumes]\nenforce = false",
+      engine: {
+        inspectContainer: () => Promise.reject(new EngineError("silence")),
+      },
+    });
+    assertEquals(said, "allowed");
+    assertMatch(log[0], new RegExp(`^<4>would deny .* rule=${rule} `));
+  }
+});
+
+Deno.test("judge: a policy on trial does not stand before another", async () => {
+  const service = request("POST /services/create", {
+    TaskTemplate: {
+      ContainerSpec: {
+        Image: "evil/x:1",
+        Mounts: [{ Type: "volume", Source: "data", Target: "/x" }],
+      },
+    },
+  });
+  const { said, log } = await judged(service, {
+    config: "[images]\nenforce = false\n[volumes]\n",
+  });
+  assertEquals(said, DENIED);
+  assertEquals(log.length, 2);
+  assertMatch(log[0], /^<4>would deny .* not on the whitelist"$/);
+  assertMatch(log[1], /^<4>denied .* named volume /);
+
+  const other = await judged(service, {
+    config: "[images]\n[volumes]\nenforce = false\n",
+  });
+  assertEquals(
+    other.said,
+    "image evil/x:1 is not allowed: not on the whitelist",
+  );
+});
+
+Deno.test("judge: every verdict is observed", async () => {
+  for (
+    const [authz, config, endpoint, verdict, rule] of [
+      [CREATE, "[volumes]", "container create", "deny", "volumes/named"],
+      [
+        CREATE,
+        "[volumes]\nenforce = false",
+        "container create",
+        "would_deny",
+        "volumes/named",
+      ],
+      [CREATE, "", "container create", "allow", ""],
+      [request("GET /_ping"), "[volumes]", "other", "allow", ""],
+      [
+        request("POST /build?a;b"),
+        "[volumes]",
+        "build",
+        "deny",
+        "unreadable",
+      ],
+    ] as const
+  ) {
+    const observed: Observation[] = [];
+    await judged(authz, { config, observe: (seen) => observed.push(seen) });
+    const [{ seconds, ...seen }] = observed;
+    assertEquals(seen, { endpoint, verdict, rule });
+    assertEquals(seconds >= 0 && seconds < 5, true);
+    assertEquals(observed.length, 1);
+  }
+});
+
+Deno.test("judge: settings are read anew for each call", async () => {
+  let config = parseConfig("x.toml", "[volumes]");
+  const judge = createJudge({
+    get config() {
+      return config;
+    },
+    engine: engineWith({}),
+    isExempt: () => Promise.resolve(false),
+    log: openLog({ debug: false, journal: true, format: "text" }, () => {}),
+  });
+  assertEquals(said(await judge(CREATE)), DENIED);
+  config = parseConfig("x.toml", "");
+  assertEquals(said(await judge(CREATE)), "allowed");
+});
+
 Deno.test("judge: what can't be read is denied, saying why", async () => {
   for (
     const [authz, reason] of [
@@ -192,7 +299,11 @@ Deno.test("judge: what can't be read is denied, saying why", async () => {
       ],
       [
         request("POST /containers/create?a=%zz", {}),
-        "its query is not percent-encoded UTF-8",
+        'its query has a "%" that begins no escape',
+      ],
+      [
+        request("POST /containers/create?platform=%ff", { Image: "b" }),
+        "its query's platform is not UTF-8",
       ],
       [
         request("POST /containers/%ff/start"),
@@ -203,7 +314,7 @@ Deno.test("judge: what can't be read is denied, saying why", async () => {
     const { said, log } = await judged(authz);
     assertEquals(said, `request can't be checked: ${reason}`);
     assertEquals(log.length, 1);
-    assertEquals(log[0].endsWith(said), true);
+    assertEquals(log[0].endsWith(` reason=${JSON.stringify(said)}`), true);
   }
 });
 
@@ -252,7 +363,7 @@ Deno.test("judge: a failure of our own is a denial, and never thrown", async () 
     assertEquals(said, failed);
     assertEquals(log.length, 2);
     assertMatch(log[0], /^<3>bug: /);
-    assertMatch(log[1], /^<4>denied user="alice" POST /);
+    assertMatch(log[1], /^<4>denied user=alice method=POST /);
     assertEquals(log.some((line) => line.includes("\n")), false);
   }
 });

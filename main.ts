@@ -30,11 +30,9 @@ const STOP_TIME = 4000;
 const NAME = "docker-policy-plugin";
 
 async function main(): Promise<void> {
-  switch (Deno.args[0]) {
-    case "check-config":
-      return checkConfig(readArgsOrExit(Deno.args.slice(1)));
-    case "explain":
-      return await explain(Deno.args.slice(1));
+  const [command, ...words] = Deno.args;
+  if (command === "check-config" || command === "explain") {
+    return await runCommand(command, words);
   }
   const args = readArgsOrExit(Deno.args);
   if (args.help) return console.log(HELP);
@@ -60,6 +58,24 @@ async function main(): Promise<void> {
   }
 }
 
+/** Loaded only then: serving needs none of it. */
+async function runCommand(
+  command: "check-config" | "explain",
+  words: readonly string[],
+): Promise<void> {
+  const { checkConfig, explain } = await import("./lib/commands.ts");
+  const { EXPLAIN_USAGE } = await import("./lib/explain.ts");
+  try {
+    const { text, ok } = command === "explain"
+      ? await explain(words)
+      : checkConfig(readArgs(words));
+    console.log(text);
+    Deno.exit(ok ? 0 : 1);
+  } catch (error) {
+    return exitWithUsage(error, command === "explain" ? EXPLAIN_USAGE : USAGE);
+  }
+}
+
 function readArgsOrExit(words: readonly string[]): Args {
   try {
     return readArgs(words);
@@ -73,76 +89,6 @@ function exitWithUsage(error: unknown, usage: string): never {
   console.error(`${NAME}: ${error.message}\n${usage}`);
   Deno.exit(2);
 }
-
-/** Says whether the settings can be followed, and what they would enforce. */
-function checkConfig(args: Args): void {
-  try {
-    const config = loadConfig(args.config);
-    console.log("ok");
-    console.log(JSON.stringify(showConfig(config), null, 2));
-    for (const warning of startWarnings(config)) {
-      console.log(`warning: ${warning}`);
-    }
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    console.error(error.message);
-    Deno.exit(1);
-  }
-}
-
-/** Says whether a call would be allowed, and by which rule. */
-async function explain(words: readonly string[]): Promise<void> {
-  const { EXPLAIN_USAGE, readQuestion } = await import("./lib/explain.ts");
-  const { InvalidReference } = await import("./lib/reference.ts");
-  try {
-    const { request, options } = await readQuestion(
-      words,
-      () => new Response(Deno.stdin.readable).bytes(),
-    );
-    const args = readArgs(options);
-    const asked: string[] = [];
-    const engine = connectEngine(engineTransport(args));
-    const judge = createJudge({
-      config: loadConfig(args.config),
-      engine: new Proxy(engine, {
-        get(target, question: keyof typeof target) {
-          return (...args: string[]) => {
-            asked.push([question, ...args].join(" "));
-            return Reflect.apply(target[question], target, args);
-          };
-        },
-      }),
-      isExempt: exemptionCheck(),
-      log: SILENT,
-    });
-    const decision = await judge(request);
-    if (decision.allow) {
-      return console.log(
-        "allowed" + (decision.because ? `: ${decision.because}` : ""),
-      );
-    }
-    console.log(
-      decision.rule === "engine"
-        ? `can't tell without asking ${args.host} (${asked.join(", ")}): ` +
-          decision.message
-        : `refused by ${decision.rule}: ${decision.message}`,
-    );
-  } catch (error) {
-    if (error instanceof UsageError) exitWithUsage(error, EXPLAIN_USAGE);
-    if (
-      !isForTheAdministrator(error) && !(error instanceof InvalidReference)
-    ) throw error;
-    console.error(error.message);
-  }
-  Deno.exit(1);
-}
-
-const SILENT: Log = {
-  error() {},
-  warning() {},
-  info() {},
-  debug() {},
-};
 
 async function start(args: Args, log: Log): Promise<Listener> {
   const settings = new Settings(() => loadConfig(args.config));

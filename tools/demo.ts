@@ -11,7 +11,6 @@ import type { Harness } from "../tests/engine/harness.ts";
 import { Plugin } from "../tests/engine/plugin.ts";
 
 const NAME = "docker-policy-plugin";
-const PLUGINS = "/run/docker/plugins";
 
 const CONFIG = `[volumes]
 
@@ -39,7 +38,6 @@ async function main(): Promise<void> {
     console.error(`demo: ${missing}`);
     Deno.exit(1);
   }
-  if (Deno.env.get("DEMO_NAMESPACE") !== "own") await intoNamespace();
 
   const begin = performance.now();
   // Not before it is known that there can be an engine: loading it says what is skipped without.
@@ -58,20 +56,6 @@ async function main(): Promise<void> {
   }
 }
 
-/**
- * Runs this program again with a plugin directory that nobody else sees, so that the plugin can have its real name
- * even where one of that name guards the host.
- */
-async function intoNamespace(): Promise<never> {
-  const script = 'mkdir -p "$0" && mount -t tmpfs tmpfs "$0" && exec "$@"';
-  const { code } = await new Deno.Command("unshare", {
-    args: ["--mount", "sh", "-c", script, PLUGINS]
-      .concat(Deno.execPath(), "run", "-A", import.meta.filename ?? ""),
-    env: { DEMO_NAMESPACE: "own" },
-  }).spawn().status;
-  Deno.exit(code);
-}
-
 async function show(h: Harness): Promise<void> {
   await h.image("busybox:latest");
   await h.image("with-volume:latest", { changes: ["VOLUME /data"] });
@@ -79,7 +63,8 @@ async function show(h: Harness): Promise<void> {
   await h.must("create", "--name", "old", "-v", "/cache", "busybox", "true");
 
   h.plugin = await Plugin.start({
-    socket: `${PLUGINS}/${NAME}.sock`,
+    // This engine's /run/docker/plugins, so that the plugin can have its real name.
+    socket: `${h.dir}/run/${NAME}.sock`,
     host: `unix://${h.dockerd.socket}`,
     dir: h.dir,
     config: CONFIG,

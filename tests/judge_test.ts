@@ -20,7 +20,7 @@ interface Setting {
 async function judged(
   authz: AuthzRequest,
   { config = "[volumes]", engine = {}, groups, observe }: Setting = {},
-): Promise<{ said: string; log: string[] }> {
+): Promise<{ said: string; because?: string; log: string[] }> {
   const log: string[] = [];
   const judge = createJudge({
     config: parseConfig("x.toml", config),
@@ -32,7 +32,12 @@ async function judged(
     ),
     ...(observe && { observe }),
   });
-  return { said: said(await judge(authz)), log };
+  const decision = await judge(authz);
+  return {
+    said: said(decision),
+    ...(decision.allow && decision.because && { because: decision.because }),
+    log,
+  };
 }
 
 const NAMED = { Image: "b", HostConfig: { Binds: ["data:/x"] } };
@@ -140,6 +145,30 @@ Deno.test("judge: users and groups are exempt", async () => {
       expected,
       user,
     );
+  }
+});
+
+Deno.test("judge: a permission says what gave it, where that is not plain", async () => {
+  const pull = {
+    ...request("POST /images/create?fromImage=alpine&tag=3"),
+    user: "alice",
+  };
+  for (
+    const [config, because] of [
+      ["", undefined],
+      ["[volumes]", undefined],
+      ['[images]\nwhitelist = ["^alpine:"]', "whitelisted by ^alpine:"],
+      ["[images]\ndefault-allow = true", "default-allow"],
+      ['[images]\nallow-user = ["alice"]', "alice is exempt from [images]"],
+      [
+        "[images]\nenforce = false",
+        "[images] is only tried out, and would refuse it: image alpine:3 is " +
+        "not allowed: not on the whitelist",
+      ],
+    ]
+  ) {
+    const given = await judged(pull, { config });
+    assertEquals([given.said, given.because], ["allowed", because], config);
   }
 });
 

@@ -102,8 +102,8 @@ async function output(
   }).output();
   const text = new TextDecoder();
   if (success) return text.decode(stdout);
-  const said = text.decode(stderr).trim().split("\n").slice(-8).join("\n");
-  throw new Error(`${program}: ${said}`);
+  // The last line says what to do.
+  throw new Error(text.decode(stderr).trim().split("\n").at(-1));
 }
 
 /** A plugin that was started, whatever becomes of it. */

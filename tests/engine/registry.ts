@@ -103,6 +103,14 @@ export class Registry {
     return [...new Set((await this.#log.news()).flatMap(manifestIn))];
   }
 
+  /** What was pushed to it since the start, as `app:1`. */
+  async taken(): Promise<string[]> {
+    return (await this.#log.lines()).flatMap((line) =>
+      line.match(/"PUT \/v2\/(\S+?)\/manifests\/(\S+) HTTP\/1.1" 201 /)
+        ?.slice(1).join(":") ?? []
+    );
+  }
+
   /** The repositories of which it gave anything away: a manifest, a blob or the tags. */
   async gaveAway(): Promise<string[]> {
     const lines = await this.#log.lines();

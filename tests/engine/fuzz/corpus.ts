@@ -1,0 +1,124 @@
+/**
+ * Requests that once got past somebody, as files that are replayed for good.
+ *
+ * A request is kept byte for byte; what differs from engine to engine stands in it as `<<container plain>>`,
+ * `<<image volume>>`, `<<service old>>` or `<<version old>>`. IDs have the same length everywhere, so that
+ * lengths stay right.
+ */
+
+import { join } from "../raw_http.ts";
+import type { Shot } from "./draft.ts";
+import type { World } from "./world.ts";
+
+/** One file. */
+export interface Entry {
+  /** What is odd about the request. */
+  title: string;
+  /** Whom it got past, and what became of it. */
+  story: string;
+  /** Majors of the engines on which it does harm without the plugin. */
+  harms: number[];
+  /** The image store that it needs; the classic one by default. */
+  store?: "containerd";
+  /** The bytes, as Latin-1 text or as a text that is repeated. */
+  request: (string | { repeat: string; times: number })[];
+  /** How many requests these are; 1 by default. */
+  requests?: number;
+  /** Whether the engine waits for more bytes than there are. */
+  starved?: boolean;
+}
+
+/** Where the files are. */
+export const CORPUS = new URL("../../corpus/", import.meta.url);
+
+/**
+ * Reads all files.
+ *
+ * @returns their content by name, in the names' order
+ */
+export async function readCorpus(): Promise<[string, Entry][]> {
+  const entries: [string, Entry][] = [];
+  for await (const { name, isFile } of Deno.readDir(CORPUS)) {
+    if (!isFile || !name.endsWith(".json")) continue;
+    const text = await Deno.readTextFile(new URL(name, CORPUS));
+    entries.push([name, JSON.parse(text) as Entry]);
+  }
+  return entries.sort(([a], [b]) => a < b ? -1 : 1);
+}
+
+/**
+ * The bytes of a file for one engine.
+ *
+ * @param world what it is aimed at
+ * @param entry the file
+ * @returns what to send
+ */
+export function load(world: World, entry: Entry): Shot {
+  const known = names(world);
+  const parts = entry.request.map((part) =>
+    typeof part === "string"
+      ? bytes(part.replace(/<<([^>]+)>>/g, (whole, name) => {
+        const value = known.get(name);
+        if (value === undefined) throw new Error(`what is ${whole}?`);
+        return value;
+      }))
+      : bytes(part.repeat.repeat(part.times))
+  );
+  return {
+    bytes: join(parts),
+    answers: entry.requests ?? 1,
+    starved: entry.starved ?? false,
+  };
+}
+
+/**
+ * The other way round: bytes as they are kept.
+ *
+ * @param world what they were aimed at
+ * @param shot what was sent
+ * @returns the fields of a file that follow from it
+ */
+export function keep(
+  world: World,
+  shot: Shot,
+): Pick<Entry, "request" | "requests" | "starved"> {
+  let text = "";
+  for (let at = 0; at < shot.bytes.length; at += 8192) {
+    text += String.fromCharCode(...shot.bytes.subarray(at, at + 8192));
+  }
+  for (const [name, value] of names(world)) {
+    if (name.startsWith("version ")) {
+      text = text.replaceAll(`version=${value}`, `version=<<${name}>>`);
+    } else text = text.replaceAll(value, `<<${name}>>`);
+  }
+  return {
+    request: text.split(/( {1000,})/).filter((part) => part !== "").map(
+      (part) =>
+        /^ {1000,}$/.test(part) ? { repeat: " ", times: part.length } : part,
+    ),
+    ...(shot.answers !== 1 && { requests: shot.answers }),
+    ...(shot.starved && { starved: true }),
+  };
+}
+
+function names(
+  { containers, images, services }: World,
+): Map<string, string> {
+  return new Map([
+    ...Object.entries(containers).flatMap(([name, id]) => [
+      [`container ${name}`, id] as const,
+      [`short container ${name}`, id.slice(0, 12)] as const,
+    ]),
+    ...Object.entries(images).map(([name, id]) =>
+      [`image ${name}`, id] as const
+    ),
+    ...Object.entries(services ?? {}).flatMap(([name, { id, version }]) => [
+      [`service ${name}`, id] as const,
+      [`version ${name}`, String(version)] as const,
+    ]),
+  ]);
+}
+
+function bytes(text: string): Uint8Array {
+  return Uint8Array.from(text, (c) => c.charCodeAt(0));
+}

@@ -1,0 +1,630 @@
+/**
+ * The second line: what is left of a create that got past the first.
+ *
+ * Here the plugin is put together in the test, so that its first line can be turned off, and the engine's answers to it
+ * held back. The race over an image's tag runs against the plugin as it is.
+ */
+
+import { parseConfig } from "../../lib/config.ts";
+import { connectEngine, type Send } from "../../lib/engine.ts";
+import { engineTransport } from "../../lib/engine_http.ts";
+import { createJudge, type Judge } from "../../lib/judge.ts";
+import { listen } from "../../lib/listen.ts";
+import { openLog } from "../../lib/log.ts";
+import { pluginHandler } from "../../lib/plugin.ts";
+import { ALLOW } from "../../lib/policy/decision.ts";
+import { createRecheck } from "../../lib/recheck.ts";
+import { engineTest, type Harness, type State } from "./harness.ts";
+import { rootFileSystem } from "./images.ts";
+import { exchange, request } from "./raw_http.ts";
+import { assert, assertEquals, passes, saidBy } from "./verdict.ts";
+
+/** A plugin in this process, in front of an engine. */
+interface Composed extends AsyncDisposable {
+  /** What it logged, a line an event. */
+  log: string[];
+}
+
+interface Parts {
+  /** The first line; by default none: it lets everything pass. */
+  first?: (whole: Judge) => Judge;
+  /** Stands between plugin and engine. */
+  between?: (send: Send) => Send;
+}
+
+/** Puts a plugin in front of an engine whose first line is turned off, at least in part. */
+async function compose(
+  h: Harness,
+  { first = () => () => Promise.resolve(ALLOW), between = (send) => send }:
+    Parts = {},
+): Promise<Composed> {
+  const log: string[] = [];
+  const send = engineTransport({
+    host: `unix://${h.dockerd.socket}`,
+    tlsVerify: false,
+  });
+  const options = {
+    config: parseConfig("test", "[volumes]"),
+    engine: connectEngine(between(send)),
+    isExempt: () => Promise.resolve(false),
+    log: openLog(
+      { debug: false, journal: false, format: "text" },
+      (line) => log.push(line),
+    ),
+  };
+  const listener = await listen(
+    pluginHandler(
+      first(createJudge(options)),
+      createRecheck(options),
+      options.log,
+    ),
+    h.pluginSocket,
+    {},
+  );
+  await h.dockerd.setPlugins([h.pluginName]);
+  return {
+    log,
+    async [Symbol.asyncDispose]() {
+      await h.dockerd.setPlugins([]);
+      await listener.close();
+    },
+  };
+}
+
+/** The first line as it is, but blind to creates. */
+const blindToCreates = (whole: Judge): Judge => (call) =>
+  call.uri.includes("/containers/create")
+    ? Promise.resolve(ALLOW)
+    : whole(call);
+
+/** Names of the containers that the engine started while `work` ran. */
+async function started(
+  h: Harness,
+  work: () => Promise<unknown>,
+): Promise<string[]> {
+  const now = async () =>
+    (await h.api("GET", "/info")).json<{ SystemTime: string }>().SystemTime;
+  const seconds = (time: string) => {
+    const fraction = time.match(/\.\d+/)?.[0] ?? "";
+    return Math.floor(Date.parse(time) / 1000) + fraction;
+  };
+  const since = seconds(await now());
+  await work();
+  const query = new URLSearchParams({
+    since,
+    until: seconds(await now()),
+    filters: JSON.stringify({ type: ["container"], event: ["start"] }),
+  });
+  const { body } = await h.api("GET", `/events?${query}`);
+  return body.split("\n").filter((line) => line.trim() !== "").map((line) =>
+    (JSON.parse(line) as { Actor: { Attributes: { name: string } } }).Actor
+      .Attributes.name
+  );
+}
+
+/** What a container that mounts a volume finds in it, by file name; read without the plugin. */
+async function contentOf(h: Harness, volume: string): Promise<string> {
+  return await h.must(
+    ..."run --rm --volume".split(" "),
+    `${volume}:/look:nocopy`,
+    ..."plain:1 sh -c".split(" "),
+    "for f in $(ls /look); do echo $f: $(cat /look/$f); done",
+  );
+}
+
+/** The state of an engine that nothing was left in. */
+const NOTHING: State = { containers: [], volumes: [], services: [] };
+
+/** A name as the engine gives it to anonymous volumes. */
+const HEX = "c0ffee00".repeat(8);
+
+engineTest("the second line alone", async (t, h) => {
+  await h.image("plain:1");
+  await h.image("vol:1", { changes: ["VOLUME /data"] });
+  // Volumes that stood there before, each with something in it.
+  for (const name of ["kept", HEX]) {
+    await h.must("volume", "create", name);
+    await h.must(
+      ...["run", "--rm", "-v", `${name}:/x`, "plain:1", "sh", "-c"],
+      "echo precious > /x/file",
+    );
+  }
+  await h.must(
+    ...["run", "--name=old", "-v", "/o", "-v", "kept:/k", "plain:1", "sh"],
+    ...["-c", "echo precious > /o/file"],
+  );
+  const old = await h.container("old");
+  const anonymous = old?.mounts.map((mount) =>
+    mount.match(/^volume ([0-9a-f]{64}) \/o$/)?.[1]
+  ).find((name) => name) ?? "";
+  assert(anonymous !== "", "the old container has no anonymous volume");
+  const before = await h.state();
+
+  const creates: {
+    name: string;
+    body: Record<string, unknown>;
+    /** A pattern in the denial. */
+    what: RegExp;
+    /** Named volumes that are made, and stay. */
+    made?: string[];
+    /** Only for some engines. */
+    ignore?: boolean;
+  }[] = [
+    {
+      name: "Volumes",
+      body: { Volumes: { "/x": {} } },
+      what: /an anonymous volume at \/x$/,
+    },
+    {
+      name: "Binds of a path alone",
+      body: { HostConfig: { Binds: ["/x"] } },
+      what: /an anonymous volume at \/x$/,
+    },
+    {
+      name: "several anonymous volumes beside a bind mount",
+      body: {
+        Volumes: { "/x": {}, "/y": {} },
+        HostConfig: { Binds: ["/:/b"], Mounts: [volumeMount("", "/z")] },
+      },
+      what: /an anonymous volume at \/[xyz]$/,
+    },
+    {
+      name: "an anonymous volume of a container that removes itself",
+      body: { Volumes: { "/x": {} }, HostConfig: { AutoRemove: true } },
+      what: /an anonymous volume at \/x$/,
+    },
+    {
+      name: "an anonymous volume of a container that restarts itself",
+      body: {
+        Volumes: { "/x": {} },
+        HostConfig: { RestartPolicy: { Name: "always" } },
+      },
+      what: /an anonymous volume at \/x$/,
+    },
+    {
+      name: "a mount of no name",
+      body: { HostConfig: { Mounts: [volumeMount("", "/x")] } },
+      what: /an anonymous volume at \/x$/,
+    },
+    {
+      name: "VOLUME of the image",
+      body: { Image: "vol:1" },
+      what: /an anonymous volume at \/data$/,
+    },
+    {
+      name: "a new named volume",
+      body: { HostConfig: { Binds: ["fresh:/data"] } },
+      what: /volume "fresh" at \/data$/,
+      made: ["fresh"],
+    },
+    {
+      name: "a new named volume, as a mount, and an anonymous one",
+      body: {
+        Volumes: { "/x": {} },
+        HostConfig: { Mounts: [volumeMount("fresh2", "/data")] },
+      },
+      what: /(volume "fresh2" at \/data|an anonymous volume at \/x)$/,
+      made: ["fresh2"],
+    },
+    {
+      name: "a named volume that stood there before",
+      body: { HostConfig: { Binds: ["kept:/x"] } },
+      what: /volume "kept" at \/x$/,
+    },
+    {
+      name: "the same over the image's VOLUME",
+      body: { Image: "vol:1", HostConfig: { Binds: ["kept:/data"] } },
+      what: /volume "kept" at \/data$/,
+    },
+    {
+      name:
+        "a volume that stood there before, with a name like an anonymous one's",
+      body: { HostConfig: { Binds: [`${HEX}:/x`] } },
+      what: /an anonymous volume at \/x$/,
+    },
+    {
+      name: "the anonymous volume of another container, by its name",
+      body: { HostConfig: { Mounts: [volumeMount(anonymous, "/x")] } },
+      what: /an anonymous volume at \/x$/,
+    },
+    {
+      name: "volumes of another container",
+      body: { HostConfig: { VolumesFrom: ["old"] } },
+      what: /(an anonymous volume at \/o|volume "kept" at \/k)$/,
+    },
+    {
+      name: "Binds beside HostConfig",
+      body: { Binds: ["top:/x"], HostConfig: undefined },
+      what: /volume "top" at \/x$/,
+      made: ["top"],
+      ignore: h.version.major > 26,
+    },
+  ];
+
+  {
+    await using plugin = await compose(h);
+    const stays = [...before.volumes];
+    for (const { name, body, what, made = [], ignore } of creates) {
+      if (ignore) continue;
+      await t.step(`removes what came of: ${name}`, async () => {
+        plugin.log.length = 0;
+        const answer = await h.api("POST", "/containers/create", {
+          Image: "plain:1",
+          ...body,
+        });
+        assertEquals(answer.status, 403, answer.body);
+        const said = saidBy(h, answer.message) ?? "";
+        assert(what.test(said), said);
+        assert(said.startsWith("volumes are not allowed: container "), said);
+        stays.push(...made);
+        const after = await h.state();
+        assertEquals(after.containers, before.containers);
+        assertEquals(after.volumes, stays.toSorted());
+        assertAlert(plugin, "/containers/create");
+      });
+    }
+
+    await t.step("docker run starts nothing of it", async () => {
+      const names = await started(h, async () => {
+        for (
+          const args of [
+            ["--volume=/x", "plain:1"],
+            ["--rm", "--volume=/x", "plain:1"],
+            ["--detach", "--restart=always", "vol:1"],
+            ["--volume=kept:/x", "plain:1"],
+            ["--volumes-from=old", "plain:1"],
+          ]
+        ) {
+          const run = await h.docker("run", ...args);
+          assert(run.code !== 0, `docker run ${args.join(" ")} ended with 0`);
+          assert(saidBy(h, run.stderr) !== undefined, run.stderr);
+        }
+      });
+      assertEquals(names, []);
+      assertEquals((await h.state()).containers, before.containers);
+      assertEquals((await h.state()).volumes, stays.toSorted());
+    });
+
+    await t.step("it looks although the client has hung up", async () => {
+      plugin.log.length = 0;
+      for (let times = 0; times < 5; times++) {
+        await hangUpAfter(
+          h,
+          request("POST", "/containers/create", {
+            body: { Image: "vol:1", Volumes: { "/x": {} } },
+          }),
+        );
+      }
+      // A call that was left alone may come to nothing; if it does come to something, that is removed.
+      for (let tries = 0; tries < 100; tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        const { containers, volumes } = await h.state();
+        if (
+          tries > 20 && containers.length === before.containers.length &&
+          volumes.length === stays.length
+        ) break;
+      }
+      assertEquals((await h.state()).containers, before.containers);
+      assertEquals((await h.state()).volumes, stays.toSorted());
+    });
+
+    await t.step("a day's work goes by unnoticed", async () => {
+      plugin.log.length = 0;
+      for (
+        const args of [
+          ["run", "--rm", "-v", `${h.dir}:/x`, "plain:1", "true"],
+          ["run", "--rm", "--tmpfs=/data", "vol:1", "true"],
+          ["create", "--name=day", "plain:1"],
+          ["start", "day"],
+          ["rm", "--force", "day"],
+        ]
+      ) await passes(h, () => h.docker(...args));
+      assertEquals(plugin.log, []);
+    });
+  }
+
+  await t.step("volumes from before have kept what was in them", async () => {
+    for (const volume of ["kept", HEX, anonymous]) {
+      assertEquals(await contentOf(h, volume), "file: precious", volume);
+    }
+    assertEquals(
+      await contentOf(h, "fresh"),
+      "from-image: made with the image",
+    );
+  });
+});
+
+engineTest("the second line: a container that gets company", async (t, h) => {
+  await h.image("plain:1");
+  await h.image("vol:1", { changes: ["VOLUME /data"] });
+  const create = (name: string, image = "vol:1") =>
+    h.api("POST", `/containers/create?name=${name}`, { Image: image });
+
+  /** Holds the answers to the plugin's questions about a container, when it is told to. */
+  const gate = new Gate();
+  const between = (send: Send): Send => async (path, method) => {
+    const answer = await send(path, method);
+    if (/\/containers\/[^/]+\/json$/.test(path)) await gate.pass();
+    return answer;
+  };
+  await using plugin = await compose(h, { first: blindToCreates, between });
+
+  await t.step("it is not there for others to start", async () => {
+    const names = await started(h, async () => {
+      gate.close();
+      const creating = create("one");
+      await gate.somebodyWaits();
+      assertEquals((await h.container("one"))?.running, false);
+
+      const calls = [
+        ...["start", "restart"].map((call) =>
+          h.api("POST", `/containers/one/${call}`)
+        ),
+        h.api("POST", "/containers/one/rename?name=two"),
+        h.api("POST", "/containers/one/update", {
+          RestartPolicy: { Name: "always" },
+        }),
+      ];
+      await gate.somebodyWaits(1 + calls.length);
+      gate.open();
+      for (const answer of await Promise.all(calls)) {
+        // Judged as any other container, or gone by then.
+        assert([403, 404].includes(answer.status), answer.body);
+      }
+      assertEquals((await creating).status, 403);
+    });
+    assertEquals(names, []);
+    assertEquals(await h.state(), NOTHING);
+  });
+
+  await t.step("clients try all the time to start it", async () => {
+    const answers: number[] = [];
+    const names = await started(h, async () => {
+      for (let round = 0; round < 10; round++) {
+        const creating = create(`many${round}`);
+        let created = false;
+        creating.then(() => created = true);
+        const starting = Array.from({ length: 3 }, async () => {
+          while (!created) {
+            const start = `/containers/many${round}/start`;
+            answers.push((await h.api("POST", start)).status);
+          }
+        });
+        assertEquals((await creating).status, 403);
+        await Promise.all(starting);
+      }
+    });
+    assertEquals(names, []);
+    assertEquals(answers.filter((status) => status < 400), []);
+    assertEquals(await h.state(), NOTHING);
+  });
+
+  await t.step("one is told to start before it is there", async () => {
+    const names = await started(h, async () => {
+      // The answer that there is no such container comes late, when there is one.
+      gate.close();
+      const starting = h.api("POST", "/containers/early/start");
+      await gate.somebodyWaits();
+      const creating = create("early");
+      await gate.somebodyWaits(2);
+      gate.openFor(1);
+      await starting;
+      gate.open();
+      assertEquals((await creating).status, 403);
+    });
+    assertEquals(names, []);
+    assertEquals(await h.state(), NOTHING);
+  });
+
+  await t.step("one that others removed meanwhile is no error", async () => {
+    plugin.log.length = 0;
+    gate.close();
+    const creating = create("gone", "plain:1");
+    await gate.somebodyWaits();
+    assertEquals((await h.api("DELETE", "/containers/gone")).status, 204);
+    gate.open();
+    assertEquals((await creating).status, 201);
+    assertEquals(plugin.log, []);
+  });
+});
+
+engineTest("the second line: an answer that is sent ahead", async (t, h) => {
+  await h.image("plain:1");
+  await h.image("vol:1", { changes: ["VOLUME /data"] });
+  // The engine passes on an answer of more than 64 KiB before it asks the plugin about it. Warnings make it that long.
+  const query = new URLSearchParams({
+    fromSrc: "-",
+    repo: "odd",
+    tag: "1",
+    platform: `linux/${"a".repeat(70_000)}`,
+    changes: "VOLUME /data",
+  });
+  await h.api(
+    "POST",
+    `/images/create?${query}`,
+    await rootFileSystem(h.dockerd.busybox),
+  );
+  const calls: [name: string, path: string, body: Record<string, unknown>][] = [
+    [
+      "of a platform",
+      "/containers/create?name=odd",
+      { Image: "odd:1", Cmd: ["true"] },
+    ],
+    [
+      "of a platform, without a name",
+      "/containers/create",
+      { Image: "odd:1", Cmd: ["true"] },
+    ],
+  ];
+  // Other versions warn of nothing here.
+  if (h.version.major >= 28) {
+    calls.push(["of a setting", "/v1.45/containers/create?name=odd", {
+      Image: "vol:1",
+      HostConfig: {
+        Sysctls: { [`net.ipv4.conf.eth0.${"a".repeat(40_000)}`]: "1" },
+      },
+    }]);
+  }
+  {
+    await using plugin = await compose(h);
+    for (const [name, path, body] of calls) {
+      await t.step(`a long warning ${name}`, async () => {
+        await h.clear();
+        plugin.log.length = 0;
+        const { status, body: answer } = await h.api("POST", path, body);
+        // Too late for another status; but its client does not get to know the container.
+        assert(!answer.includes('"Id"'), `${status} ${answer.slice(0, 100)}`);
+        assertEquals(await h.state(), NOTHING);
+        assertAlert(plugin, "/containers/create");
+      });
+    }
+  }
+});
+
+engineTest("an image that is retagged at the wrong moment", async (t, h) => {
+  const plain = await h.image("plain:1");
+  const vol = await h.image("vol:1", { changes: ["VOLUME /data"] });
+  const tag = async (image: string) => {
+    const to = "/tag?repo=race&tag=1";
+    const { status } = await h.api("POST", `/images/${image}${to}`);
+    assertEquals(status, 201);
+  };
+  await tag(plain);
+
+  /** What happens between the engine's answer about the image and the plugin's reading of it. */
+  let meanwhile = () => Promise.resolve();
+  const proxy = `${h.dir}/proxy.sock`;
+  const server = Deno.serve({ path: proxy, onListen() {} }, async (asked) => {
+    const { pathname, search } = new URL(asked.url);
+    const [answer] = await exchange(
+      h.dockerd.socket,
+      request(asked.method, pathname + search),
+    );
+    if (pathname.includes("/images/")) await meanwhile();
+    const { status, body } = answer;
+    return new Response(status === 204 ? null : body, {
+      status,
+      headers: { "Api-Version": answer.headers.get("api-version") ?? "" },
+    });
+  });
+  try {
+    await h.guard({ host: `unix://${proxy}` });
+    await t.step("without a race it is judged as it is", async () => {
+      await passes(h, () => h.docker("run", "--rm", "race:1", "true"));
+    });
+    await t.step(
+      "with one, nothing is left and nothing was started",
+      async () => {
+        meanwhile = () => tag(vol);
+        const names = await started(h, async () => {
+          for (let round = 0; round < 3; round++) {
+            await tag(plain);
+            const run = await h.docker("run", "--name=racer", "race:1", "true");
+            assert(run.code !== 0);
+            const said = saidBy(h, run.stderr) ?? run.stderr;
+            const what =
+              /^volumes are not allowed: container [0-9a-f]{12} has an anonymous volume at \/data$/;
+            assert(what.test(said), said);
+          }
+        });
+        assertEquals(names, []);
+        assertEquals(await h.state(), NOTHING);
+        const alerts = (await h.plugin?.log() ?? "").split("\n").filter((
+          line,
+        ) => line.includes("alert"));
+        assertEquals(alerts.length, 3);
+        for (const alert of alerts) {
+          for (const part of ["/containers/create?name=racer", "race:1"]) {
+            assert(alert.includes(part), alert);
+          }
+        }
+      },
+    );
+    await t.step(
+      "the other way round it is refused for what it was",
+      async () => {
+        meanwhile = () => tag(plain);
+        await tag(vol);
+        const run = await h.docker("run", "race:1", "true");
+        const said = saidBy(h, run.stderr) ?? run.stderr;
+        assertEquals(
+          said,
+          "volumes are not allowed: image race:1 declares VOLUME /data",
+        );
+      },
+    );
+    await t.step("an image by its ID is no race", async () => {
+      meanwhile = () => tag(vol);
+      await passes(h, () => h.docker("run", "--rm", plain, "true"));
+    });
+  } finally {
+    await h.dockerd.setPlugins([]);
+    await server.shutdown();
+  }
+});
+
+function volumeMount(source: string, target: string) {
+  return {
+    Type: "volume",
+    Target: target,
+    ...(source !== "" && { Source: source }),
+  };
+}
+
+function assertAlert({ log }: Composed, part: string): void {
+  const alerts = log.filter((line) => line.includes("alert"));
+  assertEquals(alerts.length, 1, log.join("\n"));
+  assert(alerts[0].includes(part), alerts[0]);
+}
+
+/** Sends a request, and closes the connection as soon as it is out. */
+async function hangUpAfter(h: Harness, bytes: Uint8Array): Promise<void> {
+  using connection = await Deno.connect({
+    transport: "unix",
+    path: h.dockerd.socket,
+  });
+  for (let at = 0; at < bytes.length;) {
+    at += await connection.write(bytes.subarray(at));
+  }
+}
+
+/** Where questions wait for leave. */
+class Gate {
+  #isOpen = true;
+  #waiting: (() => void)[] = [];
+  #arrived = 0;
+  #watcher = () => {};
+
+  /** Waits while it is closed. */
+  async pass(): Promise<void> {
+    if (this.#isOpen) return;
+    this.#arrived++;
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+      this.#watcher();
+    });
+  }
+
+  close(): void {
+    this.#isOpen = false;
+    this.#arrived = 0;
+  }
+
+  /** Lets all pass, from now on. */
+  open(): void {
+    this.#isOpen = true;
+    for (const go of this.#waiting.splice(0)) go();
+  }
+
+  /** Lets those pass that have waited longest. */
+  openFor(count: number): void {
+    for (const go of this.#waiting.splice(0, count)) go();
+  }
+
+  /** Waits until so many have come since it was closed. */
+  async somebodyWaits(count = 1): Promise<void> {
+    while (this.#arrived < count) {
+      await new Promise<void>((resolve) => this.#watcher = resolve);
+    }
+  }
+}

@@ -103,7 +103,11 @@ async function start(args: Args, log: Log): Promise<Listener> {
     log,
     observe: metrics.decided.bind(metrics),
   };
-  const handler = pluginHandler(createJudge(options), createRecheck(options));
+  const handler = pluginHandler(
+    createJudge(options),
+    createRecheck(options),
+    log,
+  );
 
   // The monitor first: an address that is taken must not cost the engine the
   // plugin's socket.

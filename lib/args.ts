@@ -103,6 +103,8 @@ export function readArgs(args: readonly string[]): Args {
       },
     },
   );
+  const [stray] = parsed._ as unknown as string[];
+  if (stray !== undefined) throw new UsageError(`what is ${stray}?`);
   for (const name of TEXTS) {
     if (parsed[name] === "") throw new UsageError(`--${name} needs a value`);
   }

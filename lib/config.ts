@@ -99,7 +99,7 @@ export function loadConfig(
   const images = readIfThere(files.old.images);
   if (volumes === undefined && images === undefined) return DEFAULTS;
   return {
-    ...(volumes !== undefined && parseConfig(files.old.volumes, volumes)),
+    ...(volumes !== undefined && parseOldVolumes(files.old.volumes, volumes)),
     ...(images !== undefined && parseOldImages(files.old.images, images)),
   };
 }
@@ -125,14 +125,16 @@ const DEFAULTS = {
  * @throws {ConfigError} with all that is wrong.
  */
 export function parseConfig(file: string, text: string): Config {
+  const problems = repetitions(file, text);
   let document: Record<string, unknown>;
   try {
     document = parse(text);
   } catch (error) {
-    throw new ConfigError([syntaxProblem(file, error)]);
+    throw new ConfigError(
+      problems.length > 0 ? problems : [syntaxProblem(file, error)],
+    );
   }
 
-  const problems: Problem[] = [];
   const config: { -readonly [Name in keyof Config]: Config[Name] } = {};
   for (const [name, value] of Object.entries(document)) {
     const section = new Table(file, text, name, value, problems);
@@ -210,6 +212,28 @@ function readCommon(section: Table): Exemptions & { enforce: boolean } {
 }
 
 /**
+ * Reads docker-novolume-plugin's file, which counts as its section even where it
+ * says nothing.
+ *
+ * @param file Its name, for messages.
+ * @param text Its TOML.
+ * @returns The settings.
+ * @throws {ConfigError} with all that is wrong.
+ */
+export function parseOldVolumes(file: string, text: string): Config {
+  const { volumes, ...others } = parseConfig(file, text);
+  const [stray] = Object.keys(others);
+  if (stray === undefined) {
+    return { volumes: volumes ?? { file, ...DEFAULTS.volumes } };
+  }
+  throw new ConfigError([{
+    file,
+    place: placeOfKey(text, stray),
+    message: `[${stray}] does not belong here: write it to ${CONFIG_FILE}`,
+  }]);
+}
+
+/**
  * Reads docker-image-policy's file. Keys are found as Go finds them, and unknown
  * ones are ignored, as they were.
  *
@@ -223,7 +247,7 @@ export function parseOldImages(file: string, text: string): Config {
   const keys: Record<string, unknown> = {};
   try {
     const document: unknown = JSON.parse(text);
-    if (typeof document !== "object" || document === null) {
+    if (typeof document !== "object" || !document || Array.isArray(document)) {
       throw new SyntaxError("expected an object (line 1 column 1)");
     }
     for (const [key, value] of Object.entries(document)) {
@@ -304,6 +328,7 @@ export function showConfig(config: Config): Record<string, unknown> {
 class Table {
   readonly #table: Record<string, unknown> = {};
   readonly #known = new Set<string>();
+  readonly #isTable: boolean = true;
 
   constructor(
     readonly file: string,
@@ -315,7 +340,7 @@ class Table {
     if (typeof value === "object" && value !== null && !Array.isArray(value)) {
       this.#table = value as Record<string, unknown>;
     } else {
-      this.#problem(placeOfKey(text, name), `expected a table [${name}]`);
+      this.#isTable = false;
     }
   }
 
@@ -372,6 +397,12 @@ class Table {
   }
 
   done(): void {
+    if (!this.#isTable && this.#known.size > 0) {
+      this.#problem(
+        placeOfKey(this.text, this.name),
+        `expected a table [${this.name}]`,
+      );
+    }
     for (const key of Object.keys(this.#table)) {
       if (this.#known.has(key)) continue;
       this.#problem(
@@ -425,6 +456,32 @@ function placeOfKey(
   return placeAt(text, head + Math.max(at, 0));
 }
 
+/**
+ * Finds sections and keys that are there twice. TOML forbids it; the parser joins
+ * or replaces keys without a word, and puts repeated sections down to something
+ * else.
+ */
+function repetitions(file: string, text: string): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Set<string>();
+  let section = "";
+  const lines = /^[ \t]*(?:\[([^\]]+)\]|(["']?)([\w-]+)\2[ \t]*=)/gm;
+  for (const found of text.matchAll(lines)) {
+    const [, head, , key] = found;
+    if (head !== undefined) section = head.trim();
+    const name = key === undefined ? `[${section}]` : `${key} in [${section}]`;
+    if (seen.has(name)) {
+      problems.push({
+        file,
+        place: placeAt(text, found.index),
+        message: `${name} is there twice: keep one of them`,
+      });
+    }
+    seen.add(name);
+  }
+  return problems;
+}
+
 /** Finds a string, in the spellings of TOML and JSON. */
 function placeOfValue(text: string, value: string): Place | undefined {
   const at = [JSON.stringify(value), `'${value}'`]
@@ -446,7 +503,8 @@ function syntaxProblem(file: string, error: unknown): Problem {
       /^(?=.*\(line (\d+) column (\d+)\))(.*)$/s.exec(text) ?? [];
   return line === undefined ? { file, message: text } : {
     file,
-    place: { line: Number(line), column: Number(column) },
+    // At the end of the file the parser says column 0.
+    place: { line: Number(line), column: Math.max(Number(column), 1) },
     message: rest,
   };
 }

@@ -44,6 +44,8 @@ export interface ListedImage {
   id: string;
   /** `repository:tag`, in the engine's familiar form. */
   repoTags: string[];
+  /** What it was pulled or pushed as, `repository@sha256:…`. */
+  repoDigests: string[];
 }
 
 /** A service's inspect. */
@@ -297,6 +299,7 @@ export function connectEngine(send: Send): Engine {
       return list(await ask(path), path).map((image) => ({
         id: text(image.Id),
         repoTags: texts(image.RepoTags, path),
+        repoDigests: texts(image.RepoDigests, path),
       }));
     },
 
@@ -358,9 +361,11 @@ function hidesManifest(manifests: Json[], image: Json): boolean {
     isImage && wanted ===
       platformKey(platform.os, platform.architecture, platform.variant)
   );
+  // Where none fits the host, the first that is there is taken, whatever it is.
+  const first = platforms.findIndex(({ isImage }) => isImage);
   return same.length > 1 ||
-    platforms.some(({ isImage, platform }) =>
-      !isImage && platform.os !== "unknown"
+    platforms.some(({ isImage, platform }, at) =>
+      !isImage && (platform.os !== "unknown" || at < first)
     );
 }
 
@@ -384,10 +389,12 @@ function isRecord(value: unknown): value is Json {
 
 function messageOf(body: string): string {
   try {
-    return String(JSON.parse(body).message);
+    const { message } = JSON.parse(body);
+    if (typeof message === "string") return message;
   } catch {
-    return body.slice(0, 200);
+    // Old engines answer in plain text.
   }
+  return body.slice(0, 200);
 }
 
 function text(value: unknown): string {

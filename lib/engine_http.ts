@@ -90,7 +90,15 @@ function requestOptions(
     );
   }
   const address = { host: tcp[1].replace(/[[\]]/g, ""), port: Number(tcp[2]) };
-  if (certPath === undefined) return { ...address, agent: false };
+  if (certPath === undefined) {
+    if (tlsVerify) {
+      throw new EngineError(
+        `${host} can't be verified: --tls-verify needs a --cert-path with ` +
+          "cert.pem, key.pem and ca.pem",
+      );
+    }
+    return { ...address, agent: false };
+  }
   return {
     ...address,
     agent: false,

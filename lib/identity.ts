@@ -13,6 +13,18 @@ export interface Exemptions {
 /** Looks up the groups of a user of this host, through NSS. */
 export type LookUpGroups = (user: string) => Promise<readonly string[]>;
 
+/** How long NSS may take to tell them, in milliseconds. */
+const LOOK_UP_TIME = 5000;
+
+/** The groups of a user can't be told. */
+export class IdentityError extends Error {
+  /** @param problem Whose, and why. */
+  constructor(problem: string) {
+    super(problem);
+    this.name = "IdentityError";
+  }
+}
+
 /** How long the groups of a user are remembered, in milliseconds. */
 const CACHE_TIME = 60_000;
 
@@ -66,12 +78,18 @@ function isUserName(user: string): boolean {
 
 /** Through `id`, so that every NSS source counts: files, SSSD, IdM. */
 async function hostGroups(user: string): Promise<readonly string[]> {
-  const { stdout } = await new Deno.Command("id", {
+  const { stdout, signal } = await new Deno.Command("id", {
     // -z since a group's name can hold spaces ("domain users").
     args: ["-Gnz", "--", user],
     stdin: "null",
     stderr: "null",
+    signal: AbortSignal.timeout(LOOK_UP_TIME),
   }).output();
+  if (signal !== null) {
+    throw new IdentityError(
+      `the groups of ${user} were not told within ${LOOK_UP_TIME / 1000} s`,
+    );
+  }
   // An unknown user prints nothing. `id` also fails where a group has no name,
   // and prints the others.
   return new TextDecoder().decode(stdout).split("\0").filter((name) => name);

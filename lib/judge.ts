@@ -5,7 +5,7 @@
  */
 import type { Config } from "./config.ts";
 import { type Engine, EngineError } from "./engine.ts";
-import type { Exemptions } from "./identity.ts";
+import { type Exemptions, IdentityError } from "./identity.ts";
 import type { Fields, Log } from "./log.ts";
 import type { Observation } from "./metrics.ts";
 import {
@@ -146,6 +146,9 @@ export function createJudge(options: JudgeOptions): Judge {
     }
     if (error instanceof EngineError) {
       return deny("engine", `engine can't be asked: ${error.message}`);
+    }
+    if (error instanceof IdentityError) {
+      return deny("identity", `user can't be looked up: ${error.message}`);
     }
     log.error(
       `bug: ${error instanceof Error ? error.stack ?? error : String(error)}`,

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { printable } from "./policy/decision.ts";
+
 /** How grave an event is, as syslog numbers it (sd-daemon(3)). */
 const PRIORITIES = { error: 3, warning: 4, info: 6, debug: 7 } as const;
 
@@ -70,5 +72,5 @@ function textLine(message: string, fields: Fields = {}): string {
       /^[\w.,:;%&?=/@+-]+$/.test(`${value}`) ? value : JSON.stringify(value)
     }`
   );
-  return [message, ...words].join(" ").replaceAll("\n", "\\n");
+  return printable([message, ...words].join(" "));
 }

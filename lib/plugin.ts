@@ -5,6 +5,7 @@
  */
 import { STATUS_CODE } from "@std/http";
 import type { Judge } from "./judge.ts";
+import type { Log } from "./log.ts";
 import type { Recheck } from "./recheck.ts";
 import {
   formatDecision,
@@ -14,15 +15,19 @@ import {
   peekCall,
   WireError,
 } from "./wire.ts";
-import { ALLOW, type Decision } from "./policy/decision.ts";
+import { ALLOW, type Decision, shown } from "./policy/decision.ts";
 
 /** An HTTP request to the plugin, from whichever server took it. */
 export interface PluginRequest {
   method: string;
   /** Path of the request target. */
   path: string;
-  /** The body, in pieces. */
-  body: AsyncIterable<Uint8Array>;
+  /** Length of the body in bytes, where the request says it. */
+  length?: number;
+  /** Reads the body at once. */
+  text(): Promise<string>;
+  /** Reads the body piece by piece; a piece is good until the next one. */
+  pieces(): AsyncIterable<Uint8Array>;
 }
 
 /** The answer to it; the content type is always the plugin API's. */
@@ -40,15 +45,26 @@ export type PluginHandler = (request: PluginRequest) => Promise<PluginResponse>;
  */
 const MESSAGE_LIMIT = 8 * 1024 * 1024;
 
+/** Up to this length a message is read at once, in bytes: that is cheaper. */
+const SHORT = 64 * 1024;
+
 /**
  * Makes the handler of the plugin API.
  *
  * @param judge Decides on API calls.
  * @param recheck Looks again at what came of some of them.
+ * @param log Where requests that can't be answered are noted.
  * @returns The handler.
  */
-export function pluginHandler(judge: Judge, recheck: Recheck): PluginHandler {
-  async function respond(path: string, body: Body): Promise<PluginResponse> {
+export function pluginHandler(
+  judge: Judge,
+  recheck: Recheck,
+  log: Log,
+): PluginHandler {
+  async function respond(
+    path: string,
+    body: PluginRequest,
+  ): Promise<PluginResponse> {
     switch (path) {
       case "/Plugin.Activate":
         await drain(body);
@@ -69,12 +85,14 @@ export function pluginHandler(judge: Judge, recheck: Recheck): PluginHandler {
     }
   }
 
-  return async ({ method, path, body }) => {
+  return async (request) => {
+    const { method, path } = request;
     try {
-      return await respond(method === "POST" ? path : "", body);
+      return await respond(method === "POST" ? path : "", request);
     } catch (error) {
       // The engine refuses a call at any status but 200.
       const known = error instanceof WireError;
+      log.error(`can't answer ${shown(method)} ${shown(path)}: ${error}`);
       return {
         status: known
           ? STATUS_CODE.BadRequest
@@ -85,19 +103,17 @@ export function pluginHandler(judge: Judge, recheck: Recheck): PluginHandler {
   };
 }
 
-type Body = PluginRequest["body"];
-
 function decided(decision: Decision): PluginResponse {
   return { status: STATUS_CODE.OK, body: formatDecision(decision) };
 }
 
 /** An answer before the end of a message breaks the connection. */
-async function drain(body: Body): Promise<void> {
-  for await (const _ of body);
+async function drain(body: PluginRequest): Promise<void> {
+  for await (const _ of body.pieces());
 }
 
-function readText(body: Body): Promise<string> {
-  return readIf(body, () => true).then((text) => text ?? "");
+async function readText(body: PluginRequest): Promise<string> {
+  return await readIf(body, () => true) ?? "";
 }
 
 /**
@@ -105,7 +121,7 @@ function readText(body: Body): Promise<string> {
  * others can be megabytes, and nothing hangs on them.
  */
 function readIfConcerned(
-  body: Body,
+  body: PluginRequest,
   recheck: Recheck,
 ): Promise<string | undefined> {
   return readIf(body, (beginning) => {
@@ -115,24 +131,28 @@ function readIfConcerned(
 }
 
 /**
- * Reads a message as long as it is wanted, and to its end in any case.
+ * Reads a message as long as it is wanted, and to its end otherwise.
  *
  * @param body The message.
  * @param isWanted Tells by its beginning; undefined where that is too short.
  * @returns The text, or undefined where it isn't wanted.
  */
 async function readIf(
-  body: Body,
+  body: PluginRequest,
   isWanted: (beginning: string) => boolean | undefined,
 ): Promise<string | undefined> {
+  if (body.length !== undefined && body.length <= SHORT) {
+    const text = await body.text();
+    return isWanted(text) === false ? undefined : text;
+  }
   const decoder = new TextDecoder();
   let wanted: boolean | undefined;
   let text = "";
-  for await (const chunk of body) {
+  for await (const piece of body.pieces()) {
     if (wanted === false) continue;
-    text += decoder.decode(chunk, { stream: true });
+    text += decoder.decode(piece, { stream: true });
     if (text.length > MESSAGE_LIMIT) {
-      throw new WireError(`the message is longer than ${MESSAGE_LIMIT}`);
+      throw new WireError(`the message has more than ${MESSAGE_LIMIT} bytes`);
     }
     wanted ??= isWanted(text);
   }

@@ -27,7 +27,10 @@ export interface AuthzRequest {
 export interface AuthzResponse {
   /** The call. */
   request: AuthzRequest;
-  /** HTTP status of the engine's answer. */
+  /**
+   * HTTP status of the engine's answer; 0 where that is longer than 64 KiB, and
+   * on its way already (`Write` in moby's pkg/authorization/response.go).
+   */
   status: number;
   /** The answer's body, where the engine passes it on; never empty. */
   body?: Uint8Array<ArrayBuffer>;
@@ -62,7 +65,7 @@ export function parseAuthzRequest(text: string): AuthzRequest {
  */
 export function parseAuthzResponse(text: string): AuthzResponse {
   const message = parseMessage(text);
-  const { ResponseStatusCode: status } = message;
+  const { ResponseStatusCode: status = 0 } = message;
   if (typeof status !== "number") {
     throw new WireError("ResponseStatusCode is not a number");
   }

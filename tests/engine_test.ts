@@ -554,13 +554,17 @@ Deno.test("engine: a list of images", async () => {
   }`;
   const { engine } = scripted("1.41", {
     [path]: [
-      { Id: "sha256:1d", RepoTags: ["b:1", "b:2"] },
+      {
+        Id: "sha256:1d",
+        RepoTags: ["b:1", "b:2"],
+        RepoDigests: ["b@sha256:0"],
+      },
       { Id: "sha256:2d", RepoTags: null },
     ],
   });
   assertEquals(await engine.listImages(filters), [
-    { id: "sha256:1d", repoTags: ["b:1", "b:2"] },
-    { id: "sha256:2d", repoTags: [] },
+    { id: "sha256:1d", repoTags: ["b:1", "b:2"], repoDigests: ["b@sha256:0"] },
+    { id: "sha256:2d", repoTags: [], repoDigests: [] },
   ]);
   const other = scripted("1.41", { "/images/json?filters=%7B%7D": {} });
   assertEquals(

@@ -1,17 +1,24 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { listen, ListenError } from "../lib/listen.ts";
-import type { PluginHandler } from "../lib/plugin.ts";
+import type { PluginHandler, PluginRequest } from "../lib/plugin.ts";
 import { bytes } from "./requests.ts";
 
 /** Answers with what it was asked. */
-const ECHO: PluginHandler = async ({ method, path, body }) => {
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  for await (const piece of body) pieces.push(new Uint8Array(piece));
+const ECHO: PluginHandler = async (request) => {
+  const { method, path, length } = request;
   return {
     status: path === "/teapot" ? 418 : 200,
-    body: `${method} ${path} ${await new Blob(pieces).text()}`,
+    body: `${method} ${path} ${
+      length === undefined ? await gathered(request) : await request.text()
+    }`,
   };
 };
+
+async function gathered({ pieces }: PluginRequest): Promise<string> {
+  const kept: Uint8Array<ArrayBuffer>[] = [];
+  for await (const piece of pieces()) kept.push(new Uint8Array(piece));
+  return await new Blob(kept).text();
+}
 
 const NO_SYSTEMD = {};
 

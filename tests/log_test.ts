@@ -50,7 +50,7 @@ Deno.test("log: an event is one line", () => {
       log.warning("denied", { user: "x\n<0>forged" });
     }),
     [
-      "<3>bug: TypeError\\n    at judge\\n<0>forged\\n",
+      "<3>bug: TypeError\\u000a    at judge\\u000a<0>forged\\u000a",
       '<4>denied user="x\\n<0>forged"',
     ],
   );

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { openLog } from "../lib/log.ts";
 import { pluginHandler, type PluginResponse } from "../lib/plugin.ts";
 import { ALLOW, type Decision, deny } from "../lib/policy/decision.ts";
 import type { AuthzRequest, AuthzResponse } from "../lib/wire.ts";
@@ -38,11 +39,17 @@ async function post(
   const handler = pluginHandler(judge, {
     concerns: ({ method, uri }) => method === "POST" && uri === "/recheck",
     judge,
-  });
+  }, openLog({ debug: false, journal: false, format: "text" }, () => {}));
   const response = await handler({
     method,
     path,
-    body: typeof body === "string" ? new Body([bytes(body)]) : body,
+    ...(typeof body === "string"
+      ? {
+        length: bytes(body).length,
+        text: () => Promise.resolve(body),
+        pieces: () => new Body([bytes(body)]),
+      }
+      : { text: () => Promise.reject("not at once"), pieces: () => body }),
   });
   return { ...response, asked };
 }
@@ -126,7 +133,7 @@ Deno.test("plugin: a message that is too long is refused, not gathered", async (
   });
   const { status, body, asked } = await post("/AuthZPlugin.AuthZReq", endless);
   assertEquals(status, 400);
-  assertMatch(JSON.parse(body).Err, /^the message is longer than 8388608/);
+  assertMatch(JSON.parse(body).Err, /^the message has more than 8388608 bytes/);
   assertEquals(endless.read, 9 * mebibyte.length);
   assertEquals(asked, []);
 

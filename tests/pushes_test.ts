@@ -58,9 +58,14 @@ function engineOf(
             )
         );
         return Promise.resolve(
-          listed.map(([id, { tags }]) => ({ id, repoTags: tags ?? [] })),
+          listed.map(([id, { tags, repoDigests }]) => ({
+            id,
+            repoTags: tags ?? [],
+            repoDigests: repoDigests ?? [],
+          })),
         );
       },
+      inspectsPlatforms: () => Promise.resolve(true),
       additionalRegistries() {
         asked.push("registries");
         return Promise.resolve(registries);
@@ -130,10 +135,15 @@ Deno.test("pushes: an image that says itself what it is settles it", async () =>
 });
 
 Deno.test("pushes: where it does not, all that is labelled on the host is asked for", async () => {
-  const old: Image = { labels: { Vendor: VENDOR, Name: "rhel7" } };
+  const old: Image = {
+    labels: { Vendor: VENDOR, Name: "rhel7" },
+    repoDigests: [`registry.access.redhat.com/rhel7@sha256:${"1".repeat(64)}`],
+  };
+  const copy: Image = { labels: { vendor: VENDOR, name: "rhel9" } };
   const { engine, asked } = engineOf({
     rhel: RHEL,
     old,
+    copy, // Not from a registry of Red Hat's: not worth a question.
     plain: PLAIN,
     child: BY_LAYERS,
   });

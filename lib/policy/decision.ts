@@ -50,8 +50,18 @@ export function deny(rule: string, message: string): Denial {
  * @returns One printable line.
  */
 export function shown(name: string, limit = 200): string {
-  const cut = name.length > limit ? name.slice(0, limit) + "…" : name;
-  return cut.replace(
+  return printable(name.length > limit ? name.slice(0, limit) + "…" : name);
+}
+
+/**
+ * Escapes what must not reach a terminal or break a line: control characters,
+ * and those that turn the direction of writing.
+ *
+ * @param text Any text.
+ * @returns One printable line.
+ */
+export function printable(text: string): string {
+  return text.replace(
     // deno-lint-ignore no-control-regex -- these are what must not reach a terminal or a log line
     /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu,
     (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"),

@@ -114,7 +114,21 @@ export function guardsPush(policy: PushPolicy, target: PushTarget): boolean {
 export function isRhelBase(policy: PushPolicy, image: ImageContent): boolean {
   return image.layers.length > 0 &&
     rhelName(policy, image.labels) !== undefined &&
-    image.repoDigests.some((digest) => isFrom(policy.registries, digest));
+    isFromRedHat(policy, image);
+}
+
+/**
+ * Whether an image was pulled from a registry of Red Hat's.
+ *
+ * @param policy The policy.
+ * @param image An image on this host.
+ * @returns Whether one of its digests is of such a registry.
+ */
+export function isFromRedHat(
+  policy: PushPolicy,
+  image: Pick<ImageContent, "repoDigests">,
+): boolean {
+  return image.repoDigests.some((digest) => isFrom(policy.registries, digest));
 }
 
 /**

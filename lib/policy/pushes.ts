@@ -14,6 +14,7 @@ import { Unreadable } from "../request/unreadable.ts";
 import { ALLOW, type Decision, shown } from "./decision.ts";
 import {
   guardsPush,
+  isFromRedHat,
   judgePush,
   type PushedImage,
   type PushPolicy,
@@ -46,13 +47,23 @@ export async function judgePushes(
   if (!guardsPush(policy, target)) return ALLOW;
   call.requireNoForm(); // Which tags are pushed hangs on the query.
 
+  if (!await engine.inspectsPlatforms() && await engine.keepsPlatforms()) {
+    throw new Unreadable(
+      "this engine pushes images of all platforms, and can't tell them apart: " +
+        "use Docker Engine 28.1 or later",
+    );
+  }
   const pushed = push.allTags
     ? await allTags(push, engine)
     : await oneTag(push, engine);
   // What the images say of themselves often settles it.
   const decision = judgePush(policy, { ...target, pushed, host: [] });
   if (!decision.allow || pushed.length === 0) return decision;
-  return judgePush(policy, { ...target, pushed, host: await labelled(engine) });
+  return judgePush(policy, {
+    ...target,
+    pushed,
+    host: await rhelImages(policy, engine),
+  });
 }
 
 function readPush(call: Call): PushReference {
@@ -108,12 +119,18 @@ async function parentsOf(
   return parents;
 }
 
-/** Everything on the host with Red Hat's labels. */
-async function labelled(engine: Engine): Promise<ImageFacts[]> {
+/** Everything on the host with Red Hat's labels, and from its registries. */
+async function rhelImages(
+  policy: PushPolicy,
+  engine: Engine,
+): Promise<ImageFacts[]> {
   const lists = await Promise.all(
     RHEL_LABEL_FILTERS.map((label) => engine.listImages({ label: [label] })),
   );
-  const ids = new Set(lists.flat().map(({ id }) => id));
+  const ids = new Set(
+    lists.flat().filter((image) => isFromRedHat(policy, image))
+      .map(({ id }) => id),
+  );
   const images = await Promise.all(
     [...ids].map((id) => engine.inspectEveryPlatform(id)),
   );

@@ -412,9 +412,9 @@ function isHarmless(mountType: string): boolean {
   return mountType === "bind" || mountType === "tmpfs" || mountType === "image";
 }
 
-/** The engine names anonymous volumes itself (stringid.GenerateRandomID). */
+/** The engine names anonymous volumes itself; 28 does not always tell how. */
 function isAnonymous(volume: string): boolean {
-  return /^[0-9a-f]{64}$/.test(volume);
+  return volume === "" || /^[0-9a-f]{64}$/.test(volume);
 }
 
 /** `ParseMountRaw` in moby's daemon/volume/mounts/linux_parser.go. */

@@ -1,3 +1,4 @@
+import { shown } from "../policy/decision.ts";
 import type { AuthzRequest } from "../wire.ts";
 import type { Endpoint, Match } from "./endpoints.ts";
 import { JsonObject, parseJson } from "./json.ts";
@@ -22,9 +23,12 @@ export class Call {
    * @param request The AuthZ request.
    * @param match The row of the endpoint table that it matched.
    * @param target Its request target.
-   * @throws {Unreadable} where the query is ambiguous.
+   * @throws {Unreadable} where the path is not UTF-8, or the query ambiguous.
    */
   constructor(request: AuthzRequest, match: Match, target: Target) {
+    if (!target.isUtf8) {
+      throw new Unreadable("its path is not percent-encoded UTF-8");
+    }
     this.endpoint = match.endpoint;
     this.subject = match.subject;
     this.apiVersion = target.version;
@@ -57,8 +61,9 @@ export class Call {
    * Whether the engine could read a body that it does not show: one of another
    * type than JSON, or a chunked one. The header map has the last value of a
    * repeated header, the engine goes by the first, so that only these are sure
-   * signs of none: no `Content-Type` at all, `Content-Length: 0`, or a body in
-   * hand, which means that the first `Content-Type` was JSON.
+   * signs of none: no `Content-Type` at all, `Content-Length: 0` (over HTTP/1.1;
+   * HTTP/2, which engines speak from 29.2 on, can repeat that one too), or a body
+   * in hand, which means that the first `Content-Type` was JSON.
    */
   get mayHaveHiddenBody(): boolean {
     return !this.hasBody && this.#header("Content-Type") !== undefined &&
@@ -94,7 +99,7 @@ export class Call {
     }
     if (type === undefined || !/^\s*application\/json\s*(;|$)/i.test(type)) {
       return `the engine shows its body only as JSON: send "Content-Type: ` +
-        `application/json" instead of ${type ?? "none"}`;
+        `application/json" instead of ${shown(type ?? "none")}`;
     }
     if (length === undefined) {
       return "its body is chunked, and this engine does not show that to " +

@@ -4,6 +4,8 @@ import { Unreadable } from "./unreadable.ts";
 export interface Target {
   /** Decoded path without the API version: what the engine routes on. */
   path: string;
+  /** Whether the path is UTF-8; if not, each byte of it is a character here. */
+  isUtf8: boolean;
   /** API version out of the path, such as `1.41`, if it names one. */
   version?: string;
   /** Everything behind the first `?`, as sent. */
@@ -17,7 +19,6 @@ export interface Target {
  *
  * @param uri `RequestUri` of the AuthZ request.
  * @returns Path, API version and raw query.
- * @throws {Unreadable} where the path is not percent-encoded UTF-8.
  */
 export function parseTarget(uri: string): Target {
   const mark = uri.indexOf("?");
@@ -31,17 +32,28 @@ export function parseTarget(uri: string): Target {
   }
 
   let path: string;
+  let isUtf8 = true;
   try {
     // The same escapes that Go decodes in a path; "+" stays a plus in both.
     path = decodeURIComponent(rawPath);
   } catch {
-    throw new Unreadable("its path is not percent-encoded UTF-8");
+    isUtf8 = false;
+    path = rawPath.replace(
+      /%([0-9a-fA-F]{2})/g,
+      (_, hex) => String.fromCharCode(parseInt(hex, 16)),
+    );
   }
   const versioned = /^\/v([0-9.]+)(\/.*)$/s.exec(path);
   return versioned
-    ? { path: versioned[2], version: versioned[1], rawQuery }
-    : { path, rawQuery };
+    ? { path: versioned[2], isUtf8, version: versioned[1], rawQuery }
+    : { path, isUtf8, rawQuery };
 }
+
+/**
+ * More than any client sends; from 10,000 on, newer Go reads none of them
+ * (`urlmaxqueryparams`, on from Docker Engine 29.2).
+ */
+const MAX_PARAMETERS = 1000;
 
 /** A query as Go reads it. */
 export class Query {
@@ -52,7 +64,8 @@ export class Query {
    *
    * @param rawQuery Everything behind the `?`.
    * @throws {Unreadable} where Go refuses the query, or drops a part of it, and
-   *   other readers do not: a `;` (a separator up to Go 1.16), a bad escape.
+   *   other readers do not: a `;` (a separator up to Go 1.16), a bad escape, more
+   *   than 1,000 parameters.
    */
   constructor(rawQuery: string) {
     if (rawQuery.includes(";")) {
@@ -61,7 +74,13 @@ export class Query {
     if (/%(?![0-9a-fA-F]{2})/.test(rawQuery)) {
       throw new Unreadable('its query has a "%" that begins no escape');
     }
-    for (const part of rawQuery.split("&")) {
+    const parts = rawQuery.split("&");
+    if (parts.length > MAX_PARAMETERS) {
+      throw new Unreadable(
+        `its query has more than ${MAX_PARAMETERS} parameters`,
+      );
+    }
+    for (const part of parts) {
       const equals = part.indexOf("=");
       const key = decode(equals < 0 ? part : part.slice(0, equals));
       if (key === undefined || this.#values.has(key)) continue;

@@ -5,6 +5,8 @@
  * engines of Debian bookworm, trixie and sid: the one on the PATH where its version fits, else one in a root
  * file system that debootstrap makes once, under `ENGINES` (default /var/tmp/engines).
  *
+ * `ENGINE_STORE=containerd` has Docker 24 and later keep images in containerd's store, the default from 29 on.
+ *
  * `dockerd.sh` does the part that needs a shell, and says how an engine is kept apart from the host's.
  */
 
@@ -80,6 +82,8 @@ export class Dockerd {
   readonly dir: string;
   /** The path of its API socket. */
   readonly socket: string;
+  /** Whether it keeps several platforms' images behind one name: containerd's store does. */
+  readonly keepsPlatforms = Deno.env.get("ENGINE_STORE") === "containerd";
   /** The path of a static busybox, for images and for what a root file system lacks. */
   readonly busybox: string;
 
@@ -244,6 +248,8 @@ export class Dockerd {
       // Its own cgroup, so that nothing of a container that was killed stays behind in the host's.
       "exec-opts": ["native.cgroupdriver=cgroupfs"],
       "cgroup-parent": `/${this.name}`,
+      ...this.keepsPlatforms &&
+        { features: { "containerd-snapshotter": true } },
       ...this.#options.config,
     };
     await Deno.writeTextFile(`${this.dir}/daemon.json`, JSON.stringify(config));

@@ -275,7 +275,10 @@ engineTest("bodies of POST /containers/create", async (t, h) => {
     {
       name: "the image's VOLUME for a platform",
       body: { Image: "vol:1" },
-      message: no("image vol:1 declares VOLUME /data"),
+      message: h.dockerd.keepsPlatforms && major < 28
+        // Image inspect takes a platform from API 1.49 on.
+        ? /^request can't be checked: this engine can't tell the image of platform/
+        : no("image vol:1 declares VOLUME /data"),
     },
     {
       name: "the image's VOLUME, by a full name",

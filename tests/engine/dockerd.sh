@@ -26,9 +26,10 @@ namespaces=(--mount --pid --fork --kill-child=KILL)
 rm -f "$dir/pid" "$dir/dockerd.pid" "$dir/docker.sock" "$dir/exec/containerd/containerd.pid"
 [ "$tree" != - ] || mkdir -p /run/docker/plugins /etc/docker /run/containerd # to mount on
 
+# setpriv: should this shell be killed, unshare dies with it, and so dockerd and all the rest.
 # Under the host's /proc a process of the new namespace still sees its number outside, the one to signal.
 # shellcheck disable=SC2016 # expanded by the inner shell
-unshare "${namespaces[@]}" bash -c '
+setpriv --pdeathsig KILL unshare "${namespaces[@]}" bash -c '
   set -eu
   dir=$1 tree=$2 net=$3 busybox=$4
   shift 4
@@ -62,7 +63,7 @@ unshare "${namespaces[@]}" bash -c '
 ' dockerd "$dir" "$tree" "$net" "$busybox" "$@" </dev/null >>"$dir/dockerd.log" 2>&1 &
 unshare=$!
 
-# Wait for the word to stop, or for dockerd to end by itself (then $dir stays for the tests to read).
+# Wait for the word to stop. Should dockerd end by itself, $dir stays for the tests to read.
 keep=
 while read -r line; do [ "$line" = keep ] && keep=1 && break; done
 

@@ -48,10 +48,6 @@ export function engineTransport(address: EngineAddress): Send {
         reject(new EngineError(problem));
         call.destroy();
       };
-      const timer = setTimeout(
-        () => fail(`${where} did not answer within ${TIMEOUT / 1000} s`),
-        TIMEOUT,
-      );
       const call = request({ ...options, path, method }, (response) => {
         let body = "";
         response.setEncoding("utf8");
@@ -69,6 +65,10 @@ export function engineTransport(address: EngineAddress): Send {
           });
         });
       });
+      const timer = setTimeout(
+        () => fail(`${where} did not answer within ${TIMEOUT / 1000} s`),
+        TIMEOUT,
+      );
       call.on("error", (error: Error) => fail(`${where}: ${error.message}`));
       call.end();
     });
@@ -99,16 +99,18 @@ function requestOptions(
     }
     return { ...address, agent: false };
   }
+  const cert = readPem(`${certPath}/cert.pem`);
   return {
     ...address,
     agent: false,
-    cert: readPem(`${certPath}/cert.pem`),
+    cert,
     key: readPem(`${certPath}/key.pem`),
     // Without --tls-verify any certificate will do, as it did for the plugins
     // that this one replaces.
     ...(tlsVerify
       ? { ca: readPem(`${certPath}/ca.pem`) }
-      : { rejectUnauthorized: false }),
+      // Any list of authorities keeps Deno from looking for the system's.
+      : { ca: cert, rejectUnauthorized: false }),
   };
 }
 

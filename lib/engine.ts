@@ -14,6 +14,8 @@ export interface ContainerFacts {
   id: string;
   /** Its names, without the slash that the API writes in front. */
   names: string[];
+  /** When it was made, in milliseconds since 1970; a list tells whole seconds. */
+  created: number;
   /** Everything mounted into it, however it came about. */
   mounts: {
     type: string;
@@ -426,6 +428,9 @@ function containerOf(
 ): ContainerFacts {
   return {
     id: text(container.Id),
+    created: typeof container.Created === "number"
+      ? container.Created * 1000
+      : Date.parse(text(container.Created)),
     names: names.map((name) => text(name).replace(/^\//, "")),
     mounts: list(container.Mounts, path).map((mount) => ({
       // Containers from before Docker 1.13 have no Type.

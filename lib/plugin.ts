@@ -8,6 +8,7 @@ import type { Judge } from "./judge.ts";
 import type { Log } from "./log.ts";
 import type { Recheck } from "./recheck.ts";
 import {
+  type AuthzRequest,
   formatDecision,
   formatError,
   parseAuthzRequest,
@@ -61,6 +62,11 @@ export function pluginHandler(
   recheck: Recheck,
   log: Log,
 ): PluginHandler {
+  async function decide(request: AuthzRequest): Promise<Decision> {
+    const decision = await judge(request);
+    return decision.allow ? await recheck.admit(request) : decision;
+  }
+
   async function respond(
     path: string,
     body: PluginRequest,
@@ -70,13 +76,15 @@ export function pluginHandler(
         await drain(body);
         return { status: STATUS_CODE.OK, body: '{"Implements":["authz"]}' };
       case "/AuthZPlugin.AuthZReq":
-        return decided(await judge(parseAuthzRequest(await readText(body))));
+        return decided(await decide(parseAuthzRequest(await readText(body))));
       case "/AuthZPlugin.AuthZRes": {
         const text = await readIfConcerned(body, recheck);
+        if (text === undefined) return decided(ALLOW);
+        const response = parseAuthzResponse(text);
         return decided(
-          text === undefined
-            ? ALLOW
-            : await recheck.judge(parseAuthzResponse(text)),
+          recheck.concerns(response.request)
+            ? await recheck.judge(response)
+            : ALLOW,
         );
       }
       default:

@@ -4,15 +4,25 @@
  *
  * @module
  */
+import type { ContainerFacts } from "./engine.ts";
+import type { Exemptions } from "./identity.ts";
 import type { JudgeOptions } from "./judge.ts";
-import { ALLOW, type Decision, deny } from "./policy/decision.ts";
+import { ALLOW, type Decision, deny, shown } from "./policy/decision.ts";
 import { judgeContainerMounts } from "./policy/volumes.ts";
-import { matchEndpoint } from "./request/endpoints.ts";
+import { type EndpointName, matchEndpoint } from "./request/endpoints.ts";
 import { parseTarget } from "./request/uri.ts";
 import type { AuthzRequest, AuthzResponse } from "./wire.ts";
 
 /** Looks again when the engine has served a call. */
 export interface Recheck {
+  /**
+   * Takes note of a create that the first line lets through, and holds back calls
+   * to a container that may be what comes of one.
+   *
+   * @param request A call that the first line lets through.
+   * @returns Whether it may go on. It never throws.
+   */
+  admit(request: AuthzRequest): Promise<Decision>;
   /**
    * @param call The call that was served.
    * @returns Whether the rest of the message has to be read.
@@ -24,6 +34,21 @@ export interface Recheck {
    */
   judge(response: AuthzResponse): Promise<Decision>;
 }
+
+/**
+ * How long a create may take, in milliseconds: where another plugin refuses it
+ * after us, we are never told that it is over.
+ */
+const CREATE_TIME = 30_000;
+
+/** The calls by which a new container could be had before it is judged. */
+const CONTAINER_CALLS: ReadonlySet<EndpointName> = new Set([
+  "container start",
+  "container restart",
+  "container update",
+  "container rename",
+  "container archive",
+]);
 
 /** How much of a request's body an alert shows, in bytes. */
 const SHOWN_BODY = 16 * 1024;
@@ -42,34 +67,93 @@ const SHOWN_BODY = 16 * 1024;
  */
 export function createRecheck(options: JudgeOptions): Recheck {
   const { engine, isExempt, log } = options;
+  const started = Date.now();
+  /** When the creates that are under way began, the oldest first. */
+  const underWay: number[] = [];
+
+  function isCreating(): boolean {
+    while (underWay[0] < Date.now() - CREATE_TIME) underWay.shift();
+    return underWay.length > 0;
+  }
+
+  async function admit(request: AuthzRequest): Promise<Decision> {
+    const policy = options.config.volumes;
+    if (!policy?.enforce) return ALLOW;
+    const match = matchEndpoint(request.method, parseTarget(request.uri).path);
+    if (!match) return ALLOW;
+    if (match.endpoint.name === "container create") {
+      underWay.push(Date.now());
+      return ALLOW;
+    }
+    if (!CONTAINER_CALLS.has(match.endpoint.name) || !isCreating()) {
+      return ALLOW;
+    }
+    if (await isExempt(request.user, policy)) return ALLOW;
+    const container = await engine.inspectContainer(match.subject);
+    if (container) {
+      return judgeContainerMounts(policy, match.subject, container);
+    }
+    return isCreating()
+      ? deny(
+        "recheck",
+        `container ${shown(match.subject)} is not known, or not made yet: ` +
+          "try again",
+      )
+      : ALLOW;
+  }
 
   async function judge(
     { request, status, body }: AuthzResponse,
   ): Promise<Decision> {
     const policy = options.config.volumes;
     if (!policy?.enforce) return ALLOW;
-    if (status === 0) {
-      log.warning(
-        "a create was answered at too great length to be checked again: " +
-          showRequest(request),
-      );
-    }
-    if (status !== 201) return ALLOW;
+    if (status !== 201 && status !== 0) return ALLOW;
     if (await isExempt(request.user, policy)) return ALLOW;
-    const id = containerId(body);
-    const container = await engine.inspectContainer(id);
-    if (!container) return ALLOW; // Gone already.
-    const decision = judgeContainerMounts(policy, id.slice(0, 12), container);
-    if (decision.allow) return ALLOW;
-    log.error(
-      `alert: ${decision.message}: the check before its creation missed it; ` +
-        `removing it; its request was ${showRequest(request)}`,
-    );
-    await engine.removeContainer(id);
-    return decision;
+    const containers = status === 201
+      ? [await engine.inspectContainer(containerId(body))]
+      : await youngContainers(policy);
+    let verdict: Decision = ALLOW;
+    for (const container of containers) {
+      if (!container) continue; // Gone already.
+      const { id } = container;
+      const decision = judgeContainerMounts(policy, id.slice(0, 12), container);
+      if (decision.allow) continue;
+      verdict = decision;
+      log.error(
+        `alert: ${decision.message}: the check before its creation missed ` +
+          `it; removing it; its request was ${showRequest(request)}`,
+      );
+      await engine.removeContainer(id);
+    }
+    return verdict;
+  }
+
+  /**
+   * An answer that was too long to be shown names no container. Where nobody is
+   * exempt, what is younger than a create can take, and forbidden, is none of
+   * anybody's.
+   */
+  async function youngContainers(
+    { allowUser, allowGroup }: Exemptions,
+  ): Promise<ContainerFacts[]> {
+    if (allowUser.length > 0 || allowGroup.length > 0) return [];
+    const since = Math.max(started, Date.now() - CREATE_TIME);
+    const containers = await engine.listContainers();
+    return containers.filter(({ created }) => created + 1000 > since);
   }
 
   return {
+    async admit(request) {
+      if (request.method === "GET" || request.method === "HEAD") return ALLOW;
+      try {
+        return await admit(request);
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        log.error(`a call can't be held back: ${why}`);
+        return deny("recheck", `request can't be checked: ${why}`);
+      }
+    },
+
     concerns({ method, uri }) {
       if (!options.config.volumes?.enforce) return false;
       const { path } = parseTarget(uri);
@@ -86,6 +170,8 @@ export function createRecheck(options: JudgeOptions): Recheck {
             showRequest(response.request),
         );
         return deny("recheck", `the new container can't be checked: ${why}`);
+      } finally {
+        underWay.shift();
       }
     },
   };

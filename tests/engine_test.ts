@@ -114,7 +114,12 @@ Deno.test("engine: a failure makes it agree anew, for the engine may be another"
     await problem(ask()),
     "GET /containers/web/json gave HTTP 400: too new",
   );
-  assertEquals(await ask(), { id: "", names: [""], mounts: [] });
+  assertEquals(await ask(), {
+    id: "",
+    names: [""],
+    created: NaN,
+    mounts: [],
+  });
   assertEquals(sent, [
     "/_ping",
     "/_ping",
@@ -230,19 +235,34 @@ Deno.test("engine: the mounts of a container, also of an old one", async () => {
     ]
   ) {
     const { engine } = scripted("1.41", {
-      "/containers/web/json": { Id: "1d", Name: "/web", Mounts: mounts },
+      "/containers/web/json": {
+        Id: "1d",
+        Name: "/web",
+        Created: "2026-01-02T03:04:05.678Z",
+        Mounts: mounts,
+      },
       "/containers/json?all=1": [
-        { Id: "1d", Names: ["/web", "/other/web"], Mounts: mounts },
-        { Id: "2d", Names: null },
+        {
+          Id: "1d",
+          Names: ["/web", "/other/web"],
+          Created: 1767323045,
+          Mounts: mounts,
+        },
+        { Id: "2d", Names: null, Created: 0 },
       ],
     });
     assertEquals(
       await engine.inspectContainer("web"),
-      { id: "1d", names: ["web"], mounts: expected },
+      { id: "1d", names: ["web"], created: 1767323045678, mounts: expected },
     );
     assertEquals(await engine.listContainers(), [
-      { id: "1d", names: ["web", "other/web"], mounts: expected },
-      { id: "2d", names: [], mounts: [] },
+      {
+        id: "1d",
+        names: ["web", "other/web"],
+        created: 1767323045000,
+        mounts: expected,
+      },
+      { id: "2d", names: [], created: 0, mounts: [] },
     ]);
   }
 });

@@ -37,6 +37,7 @@ async function post(
     return Promise.resolve(decision);
   };
   const handler = pluginHandler(judge, {
+    admit: () => Promise.resolve(ALLOW),
     concerns: ({ method, uri }) => method === "POST" && uri === "/recheck",
     judge,
   }, openLog({ debug: false, journal: false, format: "text" }, () => {}));

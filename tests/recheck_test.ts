@@ -29,12 +29,14 @@ function secondLine({ config = "[volumes]", mounts, engine }: Setting = {}) {
   const recheck = createRecheck({
     config: parseConfig("x.toml", config),
     engine: engineWith({
+      listContainers: () => Promise.resolve([]),
       inspectContainer(id) {
         asked.push(id);
         return Promise.resolve(
           mounts && {
             id,
             names: ["web"],
+            created: 0,
             mounts: mounts.map((mount, at) => ({
               name: "",
               source: "/",
@@ -291,7 +293,8 @@ Deno.test("recheck: the settings of the moment count", async () => {
       return config;
     },
     engine: engineWith({
-      inspectContainer: (id) => Promise.resolve({ id, names: [], mounts }),
+      inspectContainer: (id) =>
+        Promise.resolve({ id, names: [], created: 0, mounts }),
       removeContainer: () => Promise.resolve(),
     }),
     isExempt: () => Promise.resolve(false),

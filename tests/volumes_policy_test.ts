@@ -416,6 +416,7 @@ function containerFacts(
   return {
     id,
     names: [name],
+    created: 0,
     mounts: mounts.map((mount) => ({
       type: "volume",
       name: "",

@@ -4,6 +4,7 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { PluginHandler } from "./plugin.ts";
 import { PLUGIN_CONTENT_TYPE } from "./wire.ts";
 
@@ -25,6 +26,18 @@ export class ListenError extends Error {
     this.name = "ListenError";
   }
 }
+
+/**
+ * How long a stop goes on taking calls, in milliseconds: at least, so that an
+ * engine gives up its idle connections, and at most.
+ *
+ * An engine whose connection breaks before the answer asks again, but with an
+ * empty message (moby's pkg/plugins/client.go: the first try has used it up), and
+ * its client's call fails. And while we ask the engine something, it asks us about
+ * that, on a new connection. So a stop ends each connection with its next answer,
+ * and waits for a moment in which there is none.
+ */
+const LAST_CALLS = { least: 300, most: 3000 };
 
 /** The first file descriptor that systemd passes (sd_listen_fds(3)). */
 const FIRST_FD = 3;
@@ -192,6 +205,8 @@ async function holderOf(path: string): Promise<string> {
 /** Deno has no API of its own for a descriptor that is open already. */
 async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
   const { createServer } = await import("node:http");
+  const connections = new Set<Socket>();
+  let stopping = false;
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const { status, body } = await handler({
       method: request.method ?? "",
@@ -201,6 +216,7 @@ async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
       pieces: () => request,
     });
     const bytes = new TextEncoder().encode(body);
+    if (stopping) response.setHeader("Connection", "close");
     response.writeHead(status, {
       "Content-Type": PLUGIN_CONTENT_TYPE,
       // Without it the answer is chunked, which takes longer than all the rest.
@@ -210,6 +226,10 @@ async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
   };
   const server = createServer((request, response) => {
     serve(request, response).catch(() => response.destroy());
+  });
+  server.on("connection", (connection: Socket) => {
+    connections.add(connection);
+    connection.once("close", () => connections.delete(connection));
   });
   // The engine keeps its connections: one that we close while it is about to be
   // used again fails a call.
@@ -231,13 +251,16 @@ async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
   }
   return {
     where: "the socket that systemd passed",
-    problem: () => server.listening ? undefined : "stopping",
-    close() {
-      const closed = new Promise<void>((resolve) =>
-        server.close(() => resolve())
-      );
-      server.closeIdleConnections();
-      return closed;
+    problem: () => stopping ? "stopping" : undefined,
+    async close() {
+      stopping = true;
+      const idle = [...connections];
+      await sleep(LAST_CALLS.least);
+      // Whoever has used one since then has closed it.
+      for (const connection of idle) connection.end();
+      const end = performance.now() + LAST_CALLS.most - LAST_CALLS.least;
+      while (connections.size > 0 && performance.now() < end) await sleep(10);
+      await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
 }
@@ -251,6 +274,10 @@ function textOf(request: IncomingMessage): Promise<string> {
     request.on("end", () => resolve(text));
     request.on("error", reject);
   });
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 function removeIfThere(path: string): void {

@@ -46,6 +46,12 @@ export type PluginHandler = (request: PluginRequest) => Promise<PluginResponse>;
  */
 const MESSAGE_LIMIT = 8 * 1024 * 1024;
 
+/** How much of long messages is held at a time, in bytes, over all connections. */
+const HELD_LIMIT = 64 * 1024 * 1024;
+
+/** How far into a message to look for the call that it is about, in bytes. */
+const BEGINNING = 64 * 1024;
+
 /** Up to this length a message is read at once, in bytes: that is cheaper. */
 const SHORT = 64 * 1024;
 
@@ -138,6 +144,15 @@ function readIfConcerned(
   });
 }
 
+/** How much is held now. */
+let held = 0;
+
+function beginning(pieces: readonly Uint8Array[]): string {
+  const decoder = new TextDecoder();
+  return pieces.map((piece) => decoder.decode(piece, { stream: true }))
+    .join("");
+}
+
 /**
  * Reads a message as long as it is wanted, and to its end otherwise.
  *
@@ -153,16 +168,32 @@ async function readIf(
     const text = await body.text();
     return isWanted(text) === false ? undefined : text;
   }
-  const decoder = new TextDecoder();
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
   let wanted: boolean | undefined;
-  let text = "";
-  for await (const piece of body.pieces()) {
-    if (wanted === false) continue;
-    text += decoder.decode(piece, { stream: true });
-    if (text.length > MESSAGE_LIMIT) {
-      throw new WireError(`the message has more than ${MESSAGE_LIMIT} bytes`);
+  let length = 0;
+  let look = 0;
+  try {
+    for await (const piece of body.pieces()) {
+      if (wanted === false) continue;
+      pieces.push(new Uint8Array(piece));
+      length += piece.length;
+      held += piece.length;
+      if (wanted === undefined && length >= look && look <= BEGINNING) {
+        wanted = isWanted(beginning(pieces));
+        look = 2 * length; // Pieces can be single bytes.
+      }
+      if (wanted === false) pieces.length = 0;
+      if (length > MESSAGE_LIMIT) {
+        throw new WireError(`the message has more than ${MESSAGE_LIMIT} bytes`);
+      }
+      if (held > HELD_LIMIT) {
+        throw new WireError("too many long messages at once");
+      }
     }
-    wanted ??= isWanted(text);
+    if (wanted === false) return undefined;
+    const text = await new Blob(pieces).text();
+    return wanted === undefined && isWanted(text) === false ? undefined : text;
+  } finally {
+    held -= length;
   }
-  return wanted === false ? undefined : text + decoder.decode();
 }

@@ -102,6 +102,13 @@ export function peekCall(
 }
 
 function parseMessage(text: string): Record<string, unknown> {
+  if (text === "") {
+    // Its client sends the same message again, which it has emptied by then
+    // (`callWithRetry` in moby's pkg/plugins/client.go).
+    throw new WireError(
+      "the engine lost its message when a connection broke: try again",
+    );
+  }
   let message: unknown;
   try {
     message = JSON.parse(text);

@@ -107,7 +107,7 @@ Deno.test("plugin: a message in pieces, split inside a character", async () => {
 Deno.test("plugin: what no engine sends is a 400 with a JSON Err", async () => {
   for (
     const [message, problem] of [
-      ["", "the message is not JSON"],
+      ["", "the engine lost its message when a connection broke: try again"],
       ["<xml/>", "the message is not JSON"],
       ["[]", "the message is not an object"],
       ["{}", "RequestMethod or RequestUri is missing"],

@@ -73,7 +73,7 @@ Deno.test("wire: what no engine sends is refused", () => {
   const ok = { RequestMethod: "GET", RequestUri: "/" };
   for (
     const [text, problem] of [
-      ["", "the message is not JSON"],
+      ["", "the engine lost its message when a connection broke: try again"],
       ["{", "the message is not JSON"],
       ["null", "the message is not an object"],
       ["[]", "the message is not an object"],

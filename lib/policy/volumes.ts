@@ -363,6 +363,7 @@ function judgeStorage(
   policy: VolumesPolicy,
   storage: Storage,
 ): Denial | undefined {
+  if (policy.allowBind && storage.binds.length > MAX_SOURCES) return tooMany();
   for (const bind of storage.binds) {
     const { source, target } = splitBind(bind);
     if (source.startsWith("/")) {
@@ -382,16 +383,28 @@ function judgeStorage(
     : refuse("volumes-from", `--volumes-from ${shown(from)}`);
 }
 
+/** As many as nobody has; following the links of each takes its time. */
+const MAX_SOURCES = 500;
+
 function judgeMounts(
   policy: VolumesPolicy,
   mounts: readonly Mount[],
 ): Denial | undefined {
+  if (policy.allowBind && mounts.length > MAX_SOURCES) return tooMany();
   for (const mount of mounts) {
     const denied = mount.type === "bind"
       ? policy.allowBind?.judge(mount.source)
       : judgeMount(mount);
     if (denied) return denied;
   }
+}
+
+function tooMany(): Denial {
+  return deny(
+    "volumes/bind",
+    `more than ${MAX_SOURCES} bind mounts are not allowed: ` +
+      "they can't all be checked",
+  );
 }
 
 function judgeMount({ type, source, target }: Mount): Denial | undefined {

@@ -66,8 +66,10 @@ interface Lab {
   goodDigest: string;
 }
 
-/** Fills the registries, and leaves nothing of it on the host. */
-async function setUp(h: Harness): Promise<Lab> {
+const ALL = ["localhost:5001/", "localhost:5002/", "localhost/"];
+
+/** Fills the registries, or some of them, and leaves nothing of it on the host. */
+async function setUp(h: Harness, hosts = ALL): Promise<Lab> {
   const good = await h.image("good:1", { files: { "which": "good\n" } });
   const bad = await h.image("bad:1", { files: { "which": "bad\n" } });
   const [hub, other, tls] = await Promise.all(
@@ -83,9 +85,11 @@ async function setUp(h: Harness): Promise<Lab> {
     assert(digest);
     return digest[0];
   };
+  // One by one: the registry mixes up pushes of one content at a time.
   let goodDigest = "", badDigest = "";
-  for (const name of GOOD) goodDigest = await push(good, name);
-  for (const name of BAD) badDigest = await push(bad, name);
+  const wanted = (name: string) => hosts.some((each) => name.startsWith(each));
+  for (const name of GOOD.filter(wanted)) goodDigest = await push(good, name);
+  for (const name of BAD.filter(wanted)) badDigest = await push(bad, name);
   const lab = { h, hub, other, tls, web, bad, badDigest, goodDigest };
   await removeImages(lab);
   await asked(lab);
@@ -124,6 +128,25 @@ async function keptOut(lab: Lab, call: Call, message: Message): Promise<void> {
   await refused(lab.h, call, message);
   assertEquals(await asked(lab), []);
   assertEquals(await images(lab.h), before);
+}
+
+/** A call of the docker client, and what the plugin says of it. */
+type Refusal = [call: () => Promise<Result>, message: string];
+
+/** The same of many calls of the docker client, which takes its time for each. */
+async function allKeptOut(
+  lab: Lab,
+  calls: Refusal[],
+): Promise<void> {
+  const before = [await images(lab.h), await lab.h.state()];
+  for (const [call, message] of calls) {
+    await asked(lab);
+    const { code, stderr } = await call();
+    assertEquals(saidBy(lab.h, stderr.trim()), message, stderr);
+    assert(code !== 0, "docker ended with 0");
+    assertEquals(await asked(lab), []);
+  }
+  assertEquals([await images(lab.h), await lab.h.state()], before);
 }
 
 /** The plugin lets a pull pass: a registry is asked for just this, whether it has it or not. */
@@ -345,7 +368,8 @@ function tricks(lab: Lab): Record<string, Trick> {
     },
     "a bad escape": {
       bytes: create(`${ok}&x=%zz&${evil}`),
-      message: /^request can't be checked: its query is not percent-encoded/,
+      message:
+        /^request can't be checked: its query has a "%" that begins no escape/,
       bites: [],
     },
     "a name that is none": {
@@ -373,7 +397,7 @@ for (const store of ["classic", "containerd"]) {
 async function pullsByHand(t: Deno.TestContext, h: Harness): Promise<void> {
   const { Driver } = (await h.api("GET", "/info")).json<{ Driver: string }>();
   await t.step(`image store: ${Driver}`, () => {});
-  const lab = await setUp(h);
+  const lab = await setUp(h, ["localhost:5002/"]);
   const all = Object.entries(tricks(lab));
 
   await t.step("without the plugin, the engine pulls by each", async () => {
@@ -538,24 +562,26 @@ registryTest("pulls by the docker clients, in every spelling", async (t, h) => {
   for (const [version, client] of clients) {
     const pull = (...args: string[]) => () =>
       dockerBy(h, client, ["pull", ...args]);
-    await t.step(`client ${version}: kept out`, async () => {
-      for (const [image, message] of Object.entries(refusals)) {
-        await keptOut(lab, pull(image), message);
-      }
-      const args = ["--platform", "linux/amd64", "--quiet", "docker:dind"];
-      await keptOut(lab, pull(...args), hub("docker:dind"));
-      await keptOut(
-        lab,
-        () => dockerBy(h, client, ["run", "--rm", "docker:dind"]),
-        hub("docker:dind"),
-      );
-      await keptOut(
-        lab,
-        pull("--all-tags", "localhost:5002/ok"),
-        "all tags of localhost:5002/ok are not allowed: they can't be judged " +
-          "one by one, and some of them may be blacklisted; pull a tag",
-      );
-    });
+    await t.step(`client ${version}: kept out`, () =>
+      allKeptOut(lab, [
+        ...Object.entries(refusals).map(([image, message]): Refusal => [
+          pull(image),
+          message,
+        ]),
+        [
+          pull("--platform", "linux/amd64", "--quiet", "docker:dind"),
+          hub("docker:dind"),
+        ],
+        [
+          () => dockerBy(h, client, ["run", "--rm", "docker:dind"]),
+          hub("docker:dind"),
+        ],
+        [
+          pull("--all-tags", "localhost:5002/ok"),
+          "all tags of localhost:5002/ok are not allowed: they can't be " +
+          "judged one by one, and some of them may be blacklisted; pull a tag",
+        ],
+      ]));
     await t.step(`client ${version}: let in`, async () => {
       for (const [image, manifest] of Object.entries(pulls)) {
         await letIn(lab, pull(image), manifest);
@@ -622,7 +648,7 @@ const OLD_JSON = String.raw`{
 `;
 
 registryTest("docker-image-policy's own file", async (t, h) => {
-  const lab = await setUp(h);
+  const lab = await setUp(h, ["localhost:5001/", "localhost:5002/"]);
   const file = `${h.dir}/docker-image-policy.json`;
   await Deno.writeTextFile(file, OLD_JSON);
   await h.guard({ config: null, args: ["--config", file] });
@@ -652,11 +678,11 @@ registryTest("docker-image-policy's own file", async (t, h) => {
         ]
       ) await leftToTheNetwork(lab, pull(image));
       await leftToTheNetwork(lab, pull("-a", "quay.io/calico/cni"));
-      for (const image of ["docker:latest", "docker:dind", "docker:17"]) {
-        await keptOut(lab, pull(image), blacklisted(image, "^docker:"));
-      }
-      for (
-        const image of [
+      await allKeptOut(lab, [
+        ...["docker:latest", "docker:dind", "docker:17"].map((
+          image,
+        ): Refusal => [pull(image), blacklisted(image, "^docker:")]),
+        ...[
           "busybox:latest",
           "evil/x:1",
           "alpine/git:latest",
@@ -665,15 +691,15 @@ registryTest("docker-image-policy's own file", async (t, h) => {
           "gcr.io/other/pause:1",
           "quay.io/calico/kube:1",
           "localhost:5002/ok:1",
-          `docker-dev:1`,
-        ]
-      ) await keptOut(lab, pull(image), notListed(image));
-      await keptOut(
-        lab,
-        pull("-a", "alpine"),
-        "all tags of alpine are not allowed: they can't be judged one by one, " +
-          "and no whitelist entry matches the name without a tag; pull a tag",
-      );
+          "docker-dev:1",
+        ].map((image): Refusal => [pull(image), notListed(image)]),
+        [
+          pull("-a", "alpine"),
+          "all tags of alpine are not allowed: they can't be judged one by " +
+          "one, and no whitelist entry matches the name without a tag; pull " +
+          "a tag",
+        ],
+      ]);
     });
   }
   await t.step(
@@ -718,9 +744,10 @@ async function withReason(h: Harness, call: Call): Promise<Result> {
   const log = async () => await h.plugin?.log() ?? "";
   const before = (await log()).length;
   const { code, stdout, stderr } = await call() as Result;
-  const [, message] =
-    /denied user=- POST \/session: (.*)/.exec((await log()).slice(before)) ??
-      [];
+  const [, message] = /denied .*\/session.* reason="?(docker .*?)"?$/m.exec(
+    (await log()).slice(before),
+  ) ??
+    [];
   return {
     code,
     stdout,
@@ -750,7 +777,7 @@ async function firstLine(h: Harness, bytes: Uint8Array): Promise<string> {
 }
 
 registryTest("builds, loads and imports", async (t, h) => {
-  const lab = await setUp(h);
+  const lab = await setUp(h, ["localhost:5002/"]);
   const clients = [...await findClients()];
   const context = `${h.dir}/context`;
   await Deno.mkdir(context);
@@ -782,7 +809,7 @@ registryTest("builds, loads and imports", async (t, h) => {
       ...clients.flatMap(([version, client]) =>
         ["0", "1"]
           // Newer clients have no BuildKit of their own.
-          .filter((kit) => kit === "0" || version.startsWith("20."))
+          .filter((kit) => kit === "0" || version === "20")
           .map((kit): [string, Call, string[]] => [
             `client ${version}, ${kit === "0" ? "classic" : "BuildKit"}`,
             () =>
@@ -1051,7 +1078,7 @@ registryTest("engine plugins", async (t, h) => {
 });
 
 registryTest("services", async (t, h) => {
-  const lab = await setUp(h);
+  const lab = await setUp(h, ["localhost:5002/"]);
   await h.must("swarm", "init", "--advertise-addr", "127.0.0.1");
   const evil = "localhost:5002/evil:1";
   const ok = "localhost:5002/ok:1";
@@ -1298,7 +1325,7 @@ async function untilContainers(
 }
 
 registryTest("without [images] every image is allowed", async (t, h) => {
-  const lab = await setUp(h);
+  const lab = await setUp(h, ["localhost:5002/"]);
   await h.guard();
   await t.step("by each door", async () => {
     await letIn(

@@ -127,7 +127,7 @@ registryTest("RHEL by its labels, and by where it comes from", async (t, h) => {
     "COPY Dockerfile /3",
   ]);
   const client = (await findClients()).entries().find(([version]) =>
-    version.startsWith("20.")
+    version === "20"
   )?.[1];
   if (client) {
     await build(h, "acme/buildkit:1", [

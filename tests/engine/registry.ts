@@ -225,10 +225,10 @@ export async function dockerBy(
 }
 
 /**
- * The docker clients on this machine, one for each version: that on the PATH, and those in the root file systems
+ * The docker clients on this machine, one for each generation: that on the PATH, and those in the root file systems
  * that tests of other engines left.
  *
- * @returns the commands that run them, by version, as 20.10.24
+ * @returns the commands that run them, by generation, as 20
  */
 export async function findClients(): Promise<Map<string, string[]>> {
   const commands = [["docker"], ["/usr/bin/docker"]];
@@ -250,7 +250,7 @@ export async function findClients(): Promise<Map<string, string[]>> {
       stderr: "null",
     }).output().catch(() => undefined);
     const version = new TextDecoder().decode(output?.stdout)
-      .match(/version ([0-9.]+)/)?.[1];
+      .match(/version ([0-9]+)/)?.[1];
     if (version && !clients.has(version)) clients.set(version, command);
   }
   return clients;

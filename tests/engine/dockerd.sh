@@ -67,17 +67,18 @@ unshare=$!
 keep=
 while read -r line; do [ "$line" = keep ] && keep=1 && break; done
 
-# An engine whose state is wanted, or that has changed the host's network, needs the time to end by itself.
-if [ -n "$keep" ] || [ "$net" = host ]; then
-  if [ -r "$dir/pid" ] && read -r pid <"$dir/pid"; then
-    kill -TERM "$pid" 2>/dev/null
-    for _ in $(seq 50); do
-      kill -0 "$unshare" 2>/dev/null || break
-      sleep 0.1
-    done
-  fi
+# An engine whose state is wanted, or that has changed the host's network, gets the time to end by itself.
+pid=
+[ -r "$dir/pid" ] && read -r pid <"$dir/pid"
+if kill -0 "$unshare" 2>/dev/null && [ -n "$pid" ] && { [ -n "$keep" ] || [ "$net" = host ]; }; then
+  kill -TERM "$pid" 2>/dev/null
+  for _ in $(seq 50); do
+    kill -0 "$unshare" 2>/dev/null || break
+    sleep 0.1
+  done
 fi
-kill -KILL "$unshare" 2>/dev/null # and with it, by --kill-child, all that runs in its namespaces
+# The kernel ends all of its namespace before it reports the end of dockerd, for which unshare waits.
+kill -0 "$unshare" 2>/dev/null && kill -KILL "${pid:-$unshare}" 2>/dev/null
 wait "$unshare" 2>/dev/null
 [ -z "$keep" ] || exit 0
 
@@ -86,7 +87,11 @@ for each in "$dir"/plugins/*; do
   [ -e "$each" ] && kill -KILL "${each##*/}" 2>/dev/null
 done
 for group in "/sys/fs/cgroup/$name" "/sys/fs/cgroup"/*/"$name"; do
-  [ -d "$group" ] && find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+  # A cgroup can be busy for a moment after its last process.
+  for _ in 1 2 3 4 5; do
+    [ -d "$group" ] || break
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.1
+  done
 done
 [ "$tree" = - ] || rmdir "$tree$dir" 2>/dev/null
 for _ in 1 2 3 4 5; do

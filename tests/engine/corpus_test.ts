@@ -1,36 +1,56 @@
 /** Requests that once got past somebody do no harm: `tests/corpus/`, replayed on a real engine. */
 
-import { load, readCorpus } from "./fuzz/corpus.ts";
+import { type Entry, load, readCorpus } from "./fuzz/corpus.ts";
+import { doorsTarget } from "./fuzz/doors.ts";
 import { loadImages } from "./fuzz/oci.ts";
 import { Oracle } from "./fuzz/oracle.ts";
-import { makeWorld, unguarded } from "./fuzz/world.ts";
+import type { Target } from "./fuzz/target.ts";
+import { volumesTarget } from "./fuzz/volumes.ts";
 import { engineTest } from "./harness.ts";
+import { registryTest } from "./registry.ts";
 import { assert, assertEquals } from "./verdict.ts";
 
 const corpus = await readCorpus();
 
-for (const store of [undefined, "containerd"] as const) {
-  engineTest(
-    `corpus${store ? `, ${store} image store` : ""}`,
-    async (t, h) => {
-      // The older engines' containerd store is an experiment, and picks as it shows.
-      if (store && h.version.major < 28) return;
-      const world = await makeWorld(h, store && loadImages);
-      const oracle = await Oracle.watch(world);
-      for (const [name, entry] of corpus) {
-        if (entry.store !== store) continue;
-        await t.step(`${name}: ${entry.title}`, async () => {
-          if (entry.harms.includes(h.version.major)) {
-            await unguarded(world, async () => {
-              const harm = await oracle.judge(load(world, entry));
-              assert(harm.length > 0, "it does no harm without the plugin");
-            });
-          }
-          assertEquals(await oracle.judge(load(world, entry)), []);
-          assertEquals(await oracle.look(), []);
+engineTest("corpus", async (t, h) => {
+  await replay(
+    t,
+    await volumesTarget(h),
+    ({ target, store }) => target === undefined && store === undefined,
+  );
+});
+
+engineTest("corpus, containerd image store", async (t, h) => {
+  // The older engines' containerd store is an experiment, and picks as it shows.
+  if (h.version.major < 28) return;
+  await replay(
+    t,
+    await volumesTarget(h, loadImages),
+    ({ store }) => store === "containerd",
+  );
+}, { config: { features: { "containerd-snapshotter": true } } });
+
+registryTest("corpus, images and pushes", async (t, h) => {
+  await replay(t, await doorsTarget(h), ({ target }) => target === "doors");
+});
+
+async function replay(
+  t: Deno.TestContext,
+  target: Target,
+  belongs: (entry: Entry) => boolean,
+): Promise<void> {
+  const oracle = await Oracle.watch(target);
+  for (const [name, entry] of corpus) {
+    if (!belongs(entry)) continue;
+    await t.step(`${name}: ${entry.title}`, async () => {
+      if (entry.harms.includes(target.h.version.major)) {
+        await target.unguarded(async () => {
+          const harm = await oracle.judge(load(target, entry));
+          assert(harm.length > 0, "it does no harm without the plugin");
         });
       }
-    },
-    store && { config: { features: { "containerd-snapshotter": true } } },
-  );
+      assertEquals(await oracle.judge(load(target, entry)), []);
+      assertEquals(await oracle.look(), []);
+    });
+  }
 }

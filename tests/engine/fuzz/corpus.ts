@@ -8,7 +8,7 @@
 
 import { join } from "../raw_http.ts";
 import type { Shot } from "./draft.ts";
-import type { World } from "./world.ts";
+import type { Target } from "./target.ts";
 
 /** One file. */
 export interface Entry {
@@ -18,6 +18,8 @@ export interface Entry {
   story: string;
   /** Majors of the engines on which it does harm without the plugin. */
   harms: number[];
+  /** What it is aimed at: `volumes` by default. */
+  target?: "doors";
   /** The image store that it needs; the classic one by default. */
   store?: "containerd";
   /** The bytes, as Latin-1 text or as a text that is repeated. */
@@ -49,12 +51,12 @@ export async function readCorpus(): Promise<[string, Entry][]> {
 /**
  * The bytes of a file for one engine.
  *
- * @param world what it is aimed at
+ * @param target what it is aimed at
  * @param entry the file
  * @returns what to send
  */
-export function load(world: World, entry: Entry): Shot {
-  const known = names(world);
+export function load(target: Target, entry: Entry): Shot {
+  const known = target.names();
   const parts = entry.request.map((part) =>
     typeof part === "string"
       ? bytes(part.replace(/<<([^>]+)>>/g, (whole, name) => {
@@ -74,19 +76,19 @@ export function load(world: World, entry: Entry): Shot {
 /**
  * The other way round: bytes as they are kept.
  *
- * @param world what they were aimed at
+ * @param target what they were aimed at
  * @param shot what was sent
  * @returns the fields of a file that follow from it
  */
 export function keep(
-  world: World,
+  target: Target,
   shot: Shot,
 ): Pick<Entry, "request" | "requests" | "starved"> {
   let text = "";
   for (let at = 0; at < shot.bytes.length; at += 8192) {
     text += String.fromCharCode(...shot.bytes.subarray(at, at + 8192));
   }
-  for (const [name, value] of names(world)) {
+  for (const [name, value] of target.names()) {
     if (name.startsWith("version ")) {
       text = text.replaceAll(`version=${value}`, `version=<<${name}>>`);
     } else text = text.replaceAll(value, `<<${name}>>`);
@@ -99,24 +101,6 @@ export function keep(
     ...(shot.answers !== 1 && { requests: shot.answers }),
     ...(shot.starved && { starved: true }),
   };
-}
-
-function names(
-  { containers, images, services }: World,
-): Map<string, string> {
-  return new Map([
-    ...Object.entries(containers).flatMap(([name, id]) => [
-      [`container ${name}`, id] as const,
-      [`short container ${name}`, id.slice(0, 12)] as const,
-    ]),
-    ...Object.entries(images).map(([name, id]) =>
-      [`image ${name}`, id] as const
-    ),
-    ...Object.entries(services ?? {}).flatMap(([name, { id, version }]) => [
-      [`service ${name}`, id] as const,
-      [`version ${name}`, String(version)] as const,
-    ]),
-  ]);
 }
 
 function bytes(text: string): Uint8Array {

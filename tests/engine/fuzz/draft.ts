@@ -107,6 +107,8 @@ export function render(draft: Draft): Shot {
   } else {
     starved = draft.protocol !== "HTTP/1.1";
   }
+  // Its answer says how long a body would be, and has none.
+  starved ||= draft.method === "HEAD";
   const head = lines.join("\r\n") + "\r\n\r\n";
   return {
     bytes: join([

@@ -2,9 +2,9 @@
 
 import fc from "fast-check";
 import { type Attack, attacks } from "./attacks.ts";
+import type { Shot } from "./draft.ts";
 import type { Oracle } from "./oracle.ts";
-import { aim, seedsFor } from "./seeds.ts";
-import type { World } from "./world.ts";
+import { aim, type Target } from "./target.ts";
 
 /** How long and from where. */
 export interface FuzzOptions {
@@ -16,27 +16,36 @@ export interface FuzzOptions {
   path?: string;
 }
 
+/** An attack that got through. */
+export interface Hit {
+  /** What it was and what it did, for a reader. */
+  report: string;
+  /** Its bytes. */
+  shot: Shot;
+}
+
 /**
  * Attacks an engine.
  *
- * @param world the engine and what is on it
+ * @param target the engine and what is on it
  * @param oracle tells what got through
  * @param options how long and from where
- * @returns the smallest attack that got through, described for a reader; undefined for none
+ * @returns the smallest attack that got through; undefined for none
  */
 export async function fuzz(
-  world: World,
+  target: Target,
   oracle: Oracle,
   options: FuzzOptions,
-): Promise<string | undefined> {
+): Promise<Hit | undefined> {
   let last: string[] = [];
   const property = fc.asyncProperty(
-    attacks(seedsFor(world)),
+    attacks(Object.keys(target.seeds()), target.arsenal),
     async (attack) => {
-      const found = await oracle.judge(aim(world, attack));
-      if (found.length === 0) return true;
+      const found = await oracle.judge(aim(target, attack)).catch((error) => [
+        String(error),
+      ]);
       last = found;
-      return false;
+      return found.length === 0;
     },
   );
   const details = await fc.check(property, {
@@ -48,18 +57,23 @@ export async function fuzz(
   });
   if (details.failed && details.counterexample) {
     const [attack] = details.counterexample;
-    return [
+    const report = [
       `FUZZ_SEED=${details.seed} FUZZ_PATH=${details.counterexamplePath}`,
-      describe(world, attack),
-      details.errorInstance ? String(details.errorInstance) : last.join("\n"),
-    ].join("\n");
+      describe(target, attack),
+      ...last,
+    ];
+    return { report: report.join("\n"), shot: aim(target, attack) };
   }
-  return (await oracle.look()).join("\n") || undefined;
+  const late = await oracle.look();
+  return late.length === 0 ? undefined : {
+    report: ["some time ago, by the engine's look of it:", ...late].join("\n"),
+    shot: { bytes: new Uint8Array(), answers: 0, starved: false },
+  };
 }
 
 /** What was done to which call, and the bytes that came of it. */
-function describe(world: World, attack: Attack): string {
-  const { bytes } = aim(world, attack);
+function describe(target: Target, attack: Attack): string {
+  const { bytes } = aim(target, attack);
   const text = new TextDecoder("latin1").decode(bytes.subarray(0, 3000));
   return [
     attack.seed,

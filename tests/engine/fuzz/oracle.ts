@@ -1,7 +1,7 @@
 /** The judge of the attacks: sends them, and looks at what the engine has afterwards. */
 
-import { inspectAndMend, type World } from "./world.ts";
 import type { Shot } from "./draft.ts";
+import type { Target } from "./target.ts";
 
 /** An engine that does not answer by then is not going to. */
 const PATIENCE = 20_000;
@@ -19,27 +19,20 @@ export class Oracle {
   /** How often each HTTP status was the answer; 0 for none. */
   readonly statuses = new Map<number, number>();
 
-  #world: World;
+  #target: Target;
   #logRead = 0;
   #sinceLook = 0;
-  #containers: number;
-  #volumes: number;
+  #glance: string;
 
-  private constructor(world: World, containers: number, volumes: number) {
-    this.#world = world;
-    this.#containers = containers;
-    this.#volumes = volumes;
+  private constructor(target: Target, glance: string) {
+    this.#target = target;
+    this.#glance = glance;
   }
 
-  /** Begins with a world in which all is well. */
-  static async watch(world: World): Promise<Oracle> {
-    await inspectAndMend(world);
-    const { data } = folders(world);
-    return new Oracle(
-      world,
-      await count(`${data}/containers`),
-      await count(`${data}/volumes`),
-    );
+  /** Begins with a target that is as it should be. */
+  static async watch(target: Target): Promise<Oracle> {
+    await target.inspectAndMend();
+    return new Oracle(target, await target.glance());
   }
 
   /**
@@ -49,17 +42,20 @@ export class Oracle {
    * @returns what it has done that the policy forbids, a line each
    */
   async judge(shot: Shot): Promise<string[]> {
-    const statuses = await send(this.#world.h.dockerd.socket, shot);
+    const statuses = await send(this.#target.h.dockerd.socket, shot);
     this.sent++;
     for (const status of statuses.length > 0 ? statuses : [0]) {
       this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
     }
     // What the plugin lets pass shows in an answer below 400; a ping before or behind the attack does too. The
-    // engine's own folders and the plugin's log are looked at each time, everything else now and then.
+    // target is glanced at each time, and wholly looked at now and then.
     const suspicious = statuses.some((status) => status < 400) ||
       statuses.length < shot.answers || ++this.#sinceLook >= LOOK_EVERY ||
-      await this.#differs();
-    return suspicious ? await this.look() : await this.#alerts();
+      await this.#target.glance() !== this.#glance;
+    const found = suspicious ? await this.look() : await this.#alerts();
+    // What goes on behind an upgrade no plugin sees.
+    if (statuses.includes(101)) found.push("the connection was upgraded");
+    return found;
   }
 
   /**
@@ -69,33 +65,18 @@ export class Oracle {
    */
   async look(): Promise<string[]> {
     this.#sinceLook = 0;
-    const found = await inspectAndMend(this.#world);
+    const found = await this.#target.inspectAndMend();
+    this.#glance = await this.#target.glance();
     return [...found, ...await this.#alerts()];
-  }
-
-  async #differs(): Promise<boolean> {
-    const { data } = folders(this.#world);
-    return await count(`${data}/containers`) !== this.#containers ||
-      await count(`${data}/volumes`) !== this.#volumes;
   }
 
   /** The plugin's second line repaired what its first let pass: for us that is a hit. */
   async #alerts(): Promise<string[]> {
-    const log = await this.#world.h.plugin?.log() ?? "";
+    const log = await this.#target.h.plugin?.log() ?? "";
     const fresh = log.slice(this.#logRead);
     this.#logRead = log.length;
     return fresh.split("\n").filter((line) => /\b(alert|bug):/.test(line));
   }
-}
-
-function folders({ h }: World): { data: string } {
-  return { data: `${h.dir}/data` };
-}
-
-async function count(folder: string): Promise<number> {
-  let n = 0;
-  for await (const _ of Deno.readDir(folder)) n++;
-  return n;
 }
 
 /**
@@ -122,7 +103,8 @@ async function send(socket: string, shot: Shot): Promise<number[]> {
       const n = await connection.read(buffer).catch(() => null);
       if (n === null) return;
       text += decoder.decode(buffer.subarray(0, n));
-      if (finals(text).length >= shot.answers) return;
+      const statuses = whole(text);
+      if (statuses.length >= shot.answers || statuses.at(-1) === 101) return;
     }
   })();
   const timer = new AbortController();
@@ -133,13 +115,38 @@ async function send(socket: string, shot: Shot): Promise<number[]> {
   timer.abort();
   close();
   await Promise.all([writing, reading]);
-  return finals(text);
+  return begun(text);
 }
 
-/** Status codes of the answers that are not interim. */
-function finals(text: string): number[] {
-  return [...text.matchAll(/HTTP\/1\.[01] ([2-5]\d\d) /g)].map((m) =>
-    Number(m[1])
+/** Status codes of the answers that are there from beginning to end, interim ones left out; 101 ends what is HTTP. */
+function whole(text: string): number[] {
+  const statuses: number[] = [];
+  let at = 0;
+  for (;;) {
+    const head = text.indexOf("\r\n\r\n", at);
+    if (head < 0) return statuses;
+    const headers = text.slice(at, head + 2);
+    const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(headers)?.[1] ?? 0);
+    at = head + 4;
+    if (status > 101 && status !== 204 && status !== 304) {
+      const length = /^content-length: (\d+)\r$/im.exec(headers)?.[1];
+      if (length !== undefined) at += Number(length);
+      else if (/^transfer-encoding: chunked\r$/im.test(headers)) {
+        const end = text.indexOf("\r\n0\r\n\r\n", at - 2);
+        if (end < 0) return statuses;
+        at = end + 7;
+      } else return statuses; // It ends with the connection.
+      if (at > text.length) return statuses;
+    }
+    if (status >= 200 || status === 101) statuses.push(status);
+    if (status === 101 || status === 0) return statuses;
+  }
+}
+
+/** The same of answers that may have broken off. */
+function begun(text: string): number[] {
+  return [...text.matchAll(/HTTP\/1\.[01] (101|[2-5]\d\d) /g)].map((found) =>
+    Number(found[1])
   );
 }
 

@@ -1,10 +1,9 @@
-/**
- * What the attacks are aimed at: an engine with containers, a volume and services from before the plugin, and
- * the plugin in front.
- */
+/** The target of attacks on the volume policy: containers, a volume and services from before the plugin. */
 
 import type { Harness, ServiceSpec } from "../harness.ts";
 import { request } from "../raw_http.ts";
+import { count, type Target } from "./target.ts";
+import { seedsFor } from "./volume_seeds.ts";
 
 /** Names in {@link World.containers}. */
 export type Victim =
@@ -53,12 +52,12 @@ export const COMMAND = ["sleep", "600"];
  *
  * @param h the engine, which no plugin guards yet
  * @param moreImages makes more images with a VOLUME /data, and tells their IDs by name
- * @returns the world
+ * @returns the target
  */
-export async function makeWorld(
+export async function volumesTarget(
   h: Harness,
   moreImages?: (h: Harness) => Promise<Record<string, string>>,
-): Promise<World> {
+): Promise<Target> {
   const images = {
     ...await moreImages?.(h),
     plain: await h.image("plain:1"),
@@ -98,18 +97,43 @@ export async function makeWorld(
     };
   }
   await h.guard();
-  return world;
+  return {
+    h,
+    arsenal: "volumes",
+    seeds: () => seedsFor(world),
+    glance: async () =>
+      `${await count(`${h.dir}/data/containers`)} ` +
+      `${await count(`${h.dir}/data/volumes`)}`,
+    inspectAndMend: async () => [
+      ...await inspectContainers(world),
+      ...await inspectVolumes(world),
+      ...await inspectServices(world),
+    ],
+    unguarded: (work) => unguarded(world, work),
+    names: () => names(world),
+  };
 }
 
-/**
- * Makes a container, and does not start it.
- *
- * @param h the engine
- * @param name of the container
- * @param more fields of the request
- * @returns its ID
- */
-export async function makeContainer(
+function names(
+  { containers, images, services }: World,
+): Map<string, string> {
+  return new Map([
+    ...Object.entries(containers).flatMap(([name, id]) => [
+      [`container ${name}`, id] as const,
+      [`short container ${name}`, id.slice(0, 12)] as const,
+    ]),
+    ...Object.entries(images).map(([name, id]) =>
+      [`image ${name}`, id] as const
+    ),
+    ...Object.entries(services ?? {}).flatMap(([name, { id, version }]) => [
+      [`service ${name}`, id] as const,
+      [`version ${name}`, String(version)] as const,
+    ]),
+  ]);
+}
+
+/** Makes a container, and does not start it. */
+async function makeContainer(
   h: Harness,
   name: string,
   more: { HostConfig?: Record<string, unknown>; [more: string]: unknown },
@@ -185,14 +209,8 @@ async function makeOldService(
   return inspectService(h, id);
 }
 
-/**
- * Does something as if there were no plugin, also where there is none anyway.
- *
- * @param world the engine
- * @param work to do
- * @returns what it returns
- */
-export async function unguarded<T>(
+/** Does something as if there were no plugin, also where there is none anyway. */
+async function unguarded<T>(
   world: World,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -219,21 +237,6 @@ interface ListedService {
   Version: { Index: number };
   Spec: ServiceSpec;
   PreviousSpec?: ServiceSpec;
-}
-
-/**
- * Looks for what should not be, and takes back whatever the attacks have done, so that the next one finds the
- * same world.
- *
- * @param world as it should be; its services' versions follow the engine's
- * @returns what got past the plugin, a line each; none is the good news
- */
-export async function inspectAndMend(world: World): Promise<string[]> {
-  return [
-    ...await inspectContainers(world),
-    ...await inspectVolumes(world),
-    ...await inspectServices(world),
-  ];
 }
 
 /** Whether a mount is storage that the policy forbids. */

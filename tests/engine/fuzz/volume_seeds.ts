@@ -1,9 +1,8 @@
 /** Calls that the policy refuses, in their plainest spelling: what the attacks respell. */
 
-import { type Draft, render, type Shot } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import { fromValue } from "./json.ts";
-import { COMMAND, MARK, serviceSpec, type World } from "./world.ts";
-import type { Attack } from "./attacks.ts";
+import { COMMAND, MARK, serviceSpec, type World } from "./volumes.ts";
 import { tar } from "./tar.ts";
 
 /** Makes a call, which may need to know IDs; undefined where this engine has no such thing. */
@@ -73,8 +72,7 @@ function createService(
     );
 }
 
-/** Every call, by name. */
-export const SEEDS: Record<string, Seed> = {
+const SEEDS: Record<string, Seed> = {
   "create: Volumes": () => create({}, { Volumes: { "/x": {} } }),
   "create: bind of one path": () => create({ Binds: ["/x"] }),
   "create: bind of a name": () => create({ Binds: ["evil:/x"] }),
@@ -195,41 +193,13 @@ export const SEEDS: Record<string, Seed> = {
  * The calls that make sense on an engine.
  *
  * @param world the engine
- * @returns their names
+ * @returns the calls by name
  */
-export function seedsFor(world: World): string[] {
-  return Object.keys(SEEDS).filter((name) => SEEDS[name](world) !== undefined);
-}
-
-/**
- * Respells a call.
- *
- * @param world what it is aimed at
- * @param attack which call, and what is done to it
- * @returns the bytes to send
- */
-export function aim(world: World, attack: Attack): Shot {
-  const draft: Draft = {
-    method: "POST",
-    version: "",
-    path: "/",
-    percent: 0,
-    query: [],
-    authority: "",
-    tail: "",
-    protocol: "HTTP/1.1",
-    headers: [["Host", "docker"]],
-    spacing: 0,
-    lead: "",
-    trail: "",
-    encoding: "utf-8",
-    size: 0,
-    padding: "after",
-    framing: { kind: "length" },
-    before: [],
-    after: [],
-    ...SEEDS[attack.seed](world),
-  };
-  for (const move of attack.moves) move.on(draft);
-  return render(draft);
+export function seedsFor(world: World): Record<string, Partial<Draft>> {
+  const seeds: Record<string, Partial<Draft>> = {};
+  for (const [name, seed] of Object.entries(SEEDS)) {
+    const call = seed(world);
+    if (call) seeds[name] = call;
+  }
+  return seeds;
 }

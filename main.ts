@@ -36,7 +36,11 @@ async function main(): Promise<void> {
   }
   const args = readArgsOrExit(Deno.args);
   if (args.help) return console.log(HELP);
-  if (args.version) return console.log(`${NAME} ${project.version}`);
+  if (args.version) {
+    return console.log(
+      `${NAME} ${project.version} (Deno ${Deno.version.deno})`,
+    );
+  }
 
   const log = openLog({
     debug: args.debug,

@@ -531,8 +531,8 @@ async function run(step: Step, machine: Machine): Promise<void> {
   assertEquals(image.status, 200, image.body);
   await install(machine);
   // Compiles the sources once, into a place that is read-only for the service.
-  const version = await machine.must(EXECUTABLE, "--version");
-  assert(version.startsWith(`${PLUGIN} 1.0.0 (Deno `), version);
+  const installed = await machine.must(EXECUTABLE, "--version");
+  assert(installed.startsWith(`${PLUGIN} 1.0.0 (Deno `), installed);
 
   await step("systemd-analyze verify is content", async () => {
     const { code, stdout, stderr } = await machine.run(

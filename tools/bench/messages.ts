@@ -68,8 +68,11 @@ export const TAGGED_IMAGE = "registry.example.com/team/web:1.27";
 /** An image that the stub engine has not. */
 export const UNKNOWN_IMAGE = "registry.example.com/team/none:1";
 
-/** `docker create` with one bind mount, as the command line of Docker 28 spells it out, 1.5 KB. */
-function createBody(image: string): string {
+/**
+ * @param image The image's name or ID.
+ * @returns The body of `docker create` with one bind mount, as the command line of Docker 28 spells it out, 1.5 KB.
+ */
+export function createBody(image: string): string {
   return JSON.stringify({
     Hostname: "",
     Domainname: "",

@@ -70,18 +70,23 @@ export class Server {
     );
   }
 
-  /** @returns The processor time it has used, in microseconds. */
-  cpu(): number {
-    let nanoseconds = 0;
-    for (const { name } of Deno.readDirSync(`/proc/${this.pid}/task`)) {
+  /** Waits until systemd-socket-activate has opened the socket, and blocks everything else. */
+  waitUntilBound(): void {
+    const end = performance.now() + 20_000;
+    while (performance.now() < end) {
       try {
-        const file = `/proc/${this.pid}/task/${name}/schedstat`;
-        nanoseconds += Number(Deno.readTextFileSync(file).split(" ")[0]);
+        Deno.statSync(this.socket);
+        return sleepSync(20); // It listens as soon as it is bound.
       } catch {
-        // That thread has just ended.
+        sleepSync(1);
       }
     }
-    return nanoseconds / 1000;
+    throw new Error(`there is no ${this.socket}`);
+  }
+
+  /** @returns The processor time it has used, in microseconds. */
+  cpu(): number {
+    return cpuOf(this.pid);
   }
 
   /** @returns Its resident memory, in MB. */
@@ -100,6 +105,23 @@ export class Server {
     await this.#child.status;
     await Deno.remove(this.socket).catch(() => {});
   }
+}
+
+/**
+ * @param pid The number of a process.
+ * @returns The processor time it has used, in microseconds.
+ */
+export function cpuOf(pid: number): number {
+  let nanoseconds = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    try {
+      const file = `/proc/${pid}/task/${name}/schedstat`;
+      nanoseconds += Number(Deno.readTextFileSync(file).split(" ")[0]);
+    } catch {
+      // That thread has just ended.
+    }
+  }
+  return nanoseconds / 1000;
 }
 
 /** The variables that systemd-socket-activate is to leave where they are. */

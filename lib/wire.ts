@@ -183,9 +183,11 @@ function bodyOf(
   field: string,
 ): { body?: Uint8Array<ArrayBuffer> } {
   const base64 = stringOf(message, field);
+  if (base64 === "") return {};
   try {
-    const body = Uint8Array.fromBase64(base64, { lastChunkHandling: "strict" });
-    return body.length > 0 ? { body } : {};
+    return {
+      body: Uint8Array.fromBase64(base64, { lastChunkHandling: "strict" }),
+    };
   } catch {
     throw new WireError(`${field} is not base64`);
   }

@@ -8,14 +8,7 @@ import type { Harness } from "./harness.ts";
 import { exchange, request, type RequestParts } from "./raw_http.ts";
 import { rootFileSystem } from "./images.ts";
 import { dockerBy, findClients, Registry, registryTest } from "./registry.ts";
-import {
-  assert,
-  assertEquals,
-  type Call,
-  leftToTheEngine,
-  refused,
-  saidBy,
-} from "./verdict.ts";
+import { assert, assertEquals, type Call, refused, saidBy } from "./verdict.ts";
 
 const PORT = 5002;
 const HERE = `localhost:${PORT}`;
@@ -91,6 +84,11 @@ async function build(
   assert(code === 0, stderr);
 }
 
+/** Whether an engine keeps images of several platforms behind a name, and can't tell them apart. */
+function mixesPlatforms({ version, dockerd }: Harness): boolean {
+  return dockerd.keepsPlatforms && version.major >= 24 && version.major < 28;
+}
+
 /** The images that the tests below push. */
 async function makeImages(h: Harness): Promise<Registry> {
   const registry = await Registry.start(h, PORT);
@@ -100,10 +98,12 @@ async function makeImages(h: Harness): Promise<Registry> {
     files: { a: "rhel" },
   });
   await pullBack(h, `${REDHAT}/rhel9:1`);
+  await registry.taken();
   return registry;
 }
 
 registryTest("RHEL by its labels, and by where it comes from", async (t, h) => {
+  if (mixesPlatforms(h)) return;
   const registry = await makeImages(h);
   await h.must("tag", `${REDHAT}/rhel9:1`, "acme/rhel:1");
   await h.image("acme/seven:1", {
@@ -161,6 +161,7 @@ registryTest("RHEL by its labels, and by where it comes from", async (t, h) => {
     await pullBack(h, `${HERE}/${name}`);
   }
   await commit(h, "acme/plain:1", "acme/onplain:1", ["--change=LABEL a=b"]);
+  await registry.taken();
   await h.guard({ config: CONFIG });
 
   const bases: Record<string, string | undefined> = {
@@ -192,31 +193,28 @@ registryTest("RHEL by its labels, and by where it comes from", async (t, h) => {
     for (const image of Object.keys(bases)) {
       await h.must("tag", image, `${HERE}/${image}`);
       await h.must("push", `${HERE}/${image}`);
-      const pushed = await registry.taken();
-      assert(pushed.includes(image), `${image}: ${pushed}`);
+      assertEquals(await registry.taken(), [image]);
     }
   });
-  await t.step("an image that the engine does not know", () =>
-    leftToTheEngine(
-      h,
-      () => h.send(push("acme/none/push?tag=1")),
-      404,
-      /does not exist|[Nn]o such image|not found/,
-    ).catch(async () => {
-      // 20.10 tells it in the stream.
-      const { body } = await h.send(push("acme/none/push?tag=1"));
-      assert(/does not exist locally/.test(body), body);
-    }));
-
+  await t.step("an image that the engine does not know", async () => {
+    const { body } = await h.send(push("acme/none/push?tag=1"));
+    assert(/does not exist/.test(body), body);
+    assertEquals(saidBy(h, body), undefined);
+  });
+  await t.step("without the base, what is pulled is not known", async () => {
+    await h.must("rmi", "--force", `${REDHAT}/rhel9:1`, "acme/rhel:1");
+    await h.must("rmi", "--force", `${HERE}/acme/rhel:1`);
+    await letGo(h, () => h.docker("push", "acme/pulled:1"));
+  });
   await t.step(
-    "without the base, its children are known by their parents alone",
+    "without the base, what was made here is known by its parents",
     async () => {
-      await h.must("rmi", "--force", `${REDHAT}/rhel9:1`, "acme/rhel:1");
-      await h.must("rmi", "--force", `${HERE}/acme/rhel:1`);
       for (const image of ["acme/commit:1", "acme/build:1"]) {
-        await keptOff(h, () => h.docker("push", image), isBasedOn(image));
+        const call = () => h.docker("push", image);
+        // The containerd store keeps no parent that nobody else needs.
+        if (h.dockerd.keepsPlatforms) await letGo(h, call);
+        else await keptOff(h, call, isBasedOn(image));
       }
-      await letGo(h, () => h.docker("push", "acme/pulled:1"));
     },
   );
   await t.step("block-rhel = false", async () => {
@@ -237,6 +235,7 @@ registryTest("RHEL by its labels, and by where it comes from", async (t, h) => {
 });
 
 registryTest("pushes, in every spelling", async (t, h) => {
+  if (mixesPlatforms(h)) return;
   const registry = await makeImages(h);
   const rhel = `${REDHAT}/rhel9:1`;
   const tags: [image: string, names: string[]][] = [
@@ -324,10 +323,9 @@ registryTest("pushes, in every spelling", async (t, h) => {
     });
   }
   await t.step("to another registry, all tags", async () => {
-    const before = (await registry.taken()).length;
     await h.must("push", "--all-tags", `${HERE}/acme/app`);
     await h.must("push", `${HERE}/docker.io/app:rhel`);
-    assertEquals((await registry.taken()).slice(before).sort(), [
+    assertEquals((await registry.taken()).sort(), [
       "acme/app:plain",
       "acme/app:rhel",
       "docker.io/app:rhel",
@@ -395,16 +393,13 @@ registryTest("pushes, in every spelling", async (t, h) => {
     const { body } = await h.send(
       push(`${rhel.replace(":1", "")}@${digest}/push`),
     );
-    assert(/cannot push a digest reference/.test(body), body);
+    assert(
+      /cannot push a digest reference|tag does not exist/.test(body),
+      body,
+    );
   });
   await t.step("nothing else went anywhere", async () => {
-    assertEquals(
-      (await registry.taken()).filter((each) => !each.startsWith("redhat/")),
-      [
-        ...Object.keys(forms).map(() => "acme/app:rhel"),
-        ...(await registry.taken()).slice(-3),
-      ],
-    );
+    assertEquals(await registry.taken(), []);
   });
 });
 
@@ -444,6 +439,7 @@ function standIn(
 }
 
 registryTest("the tables in rhel-push-plugin's README", async (t, h) => {
+  if (mixesPlatforms(h)) return;
   const registry = await makeImages(h);
   await h.must("tag", `${REDHAT}/rhel9:1`, "acme/rhel:1");
   for (const name of ["rhel", "plain"]) {
@@ -482,10 +478,9 @@ registryTest("the tables in rhel-push-plugin's README", async (t, h) => {
       await keptOff(h, by("docker.io/acme/rhel"), isBasedOn("acme/rhel:1"));
       await letGo(h, by("acme/plain"));
       await letGo(h, by("docker.io/acme/plain"));
-      const before = (await registry.taken()).length;
       await h.must("push", `${HERE}/acme/rhel:1`);
       await h.must("push", `${HERE}/acme/plain:1`);
-      assertEquals((await registry.taken()).slice(before), [
+      assertEquals(await registry.taken(), [
         "acme/rhel:1",
         "acme/plain:1",
       ]);
@@ -606,7 +601,7 @@ async function load(
 const RED_HAT = { vendor: "Red Hat, Inc.", name: "rhel9" };
 
 registryTest("images of several platforms", async (t, h) => {
-  if (h.version.major < 28) return; // Older engines show one of them alone.
+  if (h.version.major < 24) return; // It knows one platform only.
   const registry = await Registry.start(h, PORT);
   await load(h, "docker.io/acme/both:1", [
     { architecture: "amd64" },
@@ -633,8 +628,29 @@ registryTest("images of several platforms", async (t, h) => {
   await h.must("tag", "acme/both:1", `${HERE}/acme/both:1`);
   await h.must("tag", "acme/both:1", "acme/all:2");
   await h.must("tag", "acme/plain:1", "acme/all:1");
+  await load(h, "docker.io/acme/odd:1", [
+    { architecture: "amd64", labels: { a: "odd" } },
+    { architecture: "amd64", labels: RED_HAT },
+  ]);
+  await registry.taken();
   await h.guard({ config: CONFIG + "\n[volumes]" });
 
+  if (h.version.major < 28) {
+    for (const image of ["acme/both:1", "acme/plain:1"]) {
+      await t.step(
+        `an engine that can't tell them apart: ${image}`,
+        () =>
+          keptOff(
+            h,
+            () => h.docker("push", image),
+            "request can't be checked: this engine pushes images of all " +
+              "platforms, and can't tell them apart: use Docker Engine 28.1 or " +
+              "later",
+          ),
+      );
+    }
+    return;
+  }
   await t.step("one of them is RHEL", () =>
     keptOff(
       h,
@@ -668,7 +684,7 @@ registryTest("images of several platforms", async (t, h) => {
   );
   await t.step("another registry takes them", async () => {
     await h.must("push", `${HERE}/acme/both:1`);
-    assert((await registry.taken()).includes("acme/both:1"));
+    assertEquals(await registry.taken(), ["acme/both:1"]);
   });
   await t.step(
     "docker create --platform: the volumes of the image that it takes",

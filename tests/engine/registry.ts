@@ -103,12 +103,14 @@ export class Registry {
     return [...new Set((await this.#log.news()).flatMap(manifestIn))];
   }
 
-  /** What was pushed to it since the start, as `app:1`. */
+  /** What was pushed to it since the last time, as `app:1`, each once; also what it had already. */
   async taken(): Promise<string[]> {
-    return (await this.#log.lines()).flatMap((line) =>
-      line.match(/"PUT \/v2\/(\S+?)\/manifests\/(\S+) HTTP\/1.1" 201 /)
-        ?.slice(1).join(":") ?? []
+    const pushed =
+      /"(?:PUT|HEAD) \/v2\/(\S+?)\/manifests\/(\S+) HTTP\/1.1" 20[01] /;
+    const names = (await this.#log.news()).flatMap((line) =>
+      pushed.exec(line)?.slice(1).join(":") ?? []
     );
+    return [...new Set(names.filter((name) => !name.includes("sha256:")))];
   }
 
   /** The repositories of which it gave anything away: a manifest, a blob or the tags. */

@@ -247,15 +247,22 @@ export async function findClients(): Promise<Map<string, string[]>> {
   }
   const clients = new Map<string, string[]>();
   for (const command of commands) {
-    const output = await new Deno.Command(command[0], {
-      args: [...command.slice(1), "--version"],
-      stderr: "null",
-    }).output().catch(() => undefined);
-    const version = new TextDecoder().decode(output?.stdout)
-      .match(/version ([0-9]+)/)?.[1];
+    const version = await generationOf(command);
     if (version && !clients.has(version)) clients.set(version, command);
   }
   return clients;
+}
+
+async function generationOf(command: string[]): Promise<string | undefined> {
+  try {
+    const { stdout } = await new Deno.Command(command[0], {
+      args: [...command.slice(1), "--version"],
+      stderr: "null",
+    }).output();
+    return new TextDecoder().decode(stdout).match(/version ([0-9]+)/)?.[1];
+  } catch {
+    return undefined; // There is no such program.
+  }
 }
 
 /** A log that a server writes. */

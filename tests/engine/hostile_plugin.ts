@@ -72,6 +72,11 @@ export class PluginProcess {
     return Deno.readTextFile(this.#logFile);
   }
 
+  /** How it ended, when it has. */
+  get status(): Promise<Deno.CommandStatus> {
+    return this.#child.status;
+  }
+
   /** Ends it as a crash does. */
   async kill(): Promise<void> {
     try {

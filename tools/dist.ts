@@ -1,0 +1,222 @@
+/**
+ * `deno task dist [--target TRIPLE] [--executable FILE] [-o DIR]`: makes the tarballs, with SHA256SUMS beside them.
+ *
+ * Without `--target` there is one for each kind of host, but for those whose executable can't be made here; they are
+ * named. A tarball depends on its content alone: the files have the time of the last commit, or `SOURCE_DATE_EPOCH`.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli";
+import project from "../deno.json" with { type: "json" };
+
+const ROOT = new URL("..", import.meta.url).pathname;
+
+/** The kinds of hosts that there is a tarball for. */
+export const TARGETS = [
+  "x86_64-unknown-linux-gnu",
+  "aarch64-unknown-linux-gnu",
+];
+
+/** What is packed beside the executable and the man page: where it comes from, and its place in the tarball. */
+const FILES = {
+  "LICENSE": "LICENSE",
+  "README.md": "README.md",
+  "systemd/docker-policy-plugin.service":
+    "systemd/docker-policy-plugin.service",
+  "systemd/docker-policy-plugin.socket": "systemd/docker-policy-plugin.socket",
+  "packaging/docker-policy-plugin.toml": "docker-policy-plugin.toml",
+};
+
+/** What the command line of this tool and of `rpm.ts` says. */
+export interface Wish {
+  /** The kind of host, as Deno names it; undefined where none is named. */
+  target?: string;
+  /** An executable that is there already. */
+  executable?: string;
+  /** Where the result goes. */
+  output: string;
+}
+
+/** Something can't be made; the message says what to do. */
+export class Unmakeable extends Error {}
+
+/**
+ * Reads the command line.
+ *
+ * @param args the arguments
+ * @param task the task's name, for the usage
+ * @returns what they say; it ends the program where they say nothing that can be done
+ */
+export function readWish(args: string[], task: string): Wish {
+  const usage =
+    `usage: deno task ${task} [--target TRIPLE] [--executable FILE] [-o DIR]`;
+  const parsed: Record<string, string | undefined> = parseArgs(args, {
+    string: ["target", "executable", "output"],
+    alias: { o: "output" },
+    default: { output: `${ROOT}dist` },
+    unknown: (arg: string) => {
+      console.error(`${task}: what is ${arg}?\n${usage}`);
+      Deno.exit(2);
+    },
+  });
+  const { target, executable, output } = parsed;
+  if (target !== undefined && !TARGETS.includes(target)) {
+    console.error(`${task}: --target is one of ${TARGETS.join(", ")}`);
+    Deno.exit(2);
+  }
+  return {
+    target: target ?? (executable ? Deno.build.target : undefined),
+    executable,
+    output: output as string,
+  };
+}
+
+/**
+ * The processor of a target, as packages name it.
+ *
+ * @param target as `x86_64-unknown-linux-gnu`
+ * @returns as `x86_64`
+ */
+export function archOf(target: string): string {
+  return target.slice(0, target.indexOf("-"));
+}
+
+/**
+ * Runs a program.
+ *
+ * @param options of `Deno.Command`
+ * @returns what it printed
+ * @throws {Unmakeable} with what it complained about, or that it isn't there
+ */
+export async function run(
+  [program, ...args]: string[],
+  options: Deno.CommandOptions = {},
+): Promise<string> {
+  const text = new TextDecoder();
+  try {
+    const { success, stdout, stderr } = await new Deno.Command(program, {
+      args,
+      stdin: "null",
+      ...options,
+    }).output();
+    if (success) return text.decode(stdout);
+    throw new Unmakeable(
+      `${program}: ${(text.decode(stderr) + text.decode(stdout)).trim()}`,
+    );
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Unmakeable(`no ${program} here: install it`);
+  }
+}
+
+/**
+ * Makes the tarball for one kind of host.
+ *
+ * @param target the kind of host
+ * @param output the directory that it goes to
+ * @param executable what to pack; compiled where none is given
+ * @returns the tarball's path
+ * @throws {Unmakeable} where it can't be made
+ */
+export async function makeTarball(
+  target: string,
+  output: string,
+  executable?: string,
+): Promise<string> {
+  const name = `${project.name}-${project.version}-${archOf(target)}`;
+  const time = await sourceTime();
+  const temporary = await Deno.makeTempDir({ prefix: "dpp-dist-" });
+  try {
+    const dir = `${temporary}/${name}`;
+    await Deno.mkdir(`${dir}/systemd`, { recursive: true });
+    for (const [from, to] of Object.entries(FILES)) {
+      await Deno.copyFile(ROOT + from, `${dir}/${to}`);
+      await Deno.chmod(`${dir}/${to}`, 0o644);
+    }
+    await run([
+      ...["go-md2man", "-in", `${ROOT}man/${project.name}.8.md`],
+      ...["-out", `${dir}/${project.name}.8`],
+    ]);
+    const program = `${dir}/${project.name}`;
+    if (executable) await Deno.copyFile(executable, program);
+    else await compile(target, program);
+    await Deno.chmod(program, 0o755);
+
+    await Deno.mkdir(output, { recursive: true });
+    const tarball = `${output}/${name}.tar.gz`;
+    await run([
+      ...["tar", "--create", "--use-compress-program=gzip -n"],
+      ...["--sort=name", `--mtime=@${time}`, "--format=ustar"],
+      ...["--owner=0", "--group=0", "--numeric-owner", "--mode=go=rX,u+rw"],
+      ...["--file", tarball, "--directory", temporary, name],
+    ]);
+    return tarball;
+  } finally {
+    await Deno.remove(temporary, { recursive: true });
+  }
+}
+
+async function compile(target: string, output: string): Promise<void> {
+  await run([
+    ...[Deno.execPath(), "run", "-A", `${ROOT}tools/compile.ts`],
+    ...["--target", target, "-o", output],
+  ], { env: { NO_COLOR: "1" } });
+}
+
+/**
+ * The time of the sources: of the last commit, or `SOURCE_DATE_EPOCH`.
+ *
+ * @returns seconds since 1970
+ */
+export async function sourceTime(): Promise<string> {
+  const wanted = Deno.env.get("SOURCE_DATE_EPOCH");
+  if (wanted) return wanted;
+  const commit = await run(["git", "log", "-1", "--format=%ct"], { cwd: ROOT })
+    .catch(() => "0");
+  return commit.trim();
+}
+
+/**
+ * Writes the checksums of all packages in a directory.
+ *
+ * @param dir the directory; SHA256SUMS in it is replaced
+ */
+export async function writeChecksums(dir: string): Promise<void> {
+  const names = [...Deno.readDirSync(dir)].map(({ name }) => name)
+    .filter((name) => /\.(tar\.gz|rpm)$/.test(name)).sort();
+  const sums = await run(["sha256sum", "--", ...names], { cwd: dir });
+  await Deno.writeTextFile(`${dir}/SHA256SUMS`, sums);
+}
+
+/**
+ * Tells of a package.
+ *
+ * @param file its path
+ */
+export function tell(file: string): void {
+  const size = Math.round(Deno.statSync(file).size / 1e6);
+  console.log(`${file.replace(ROOT, "")}: ${size} MB`);
+}
+
+async function main(): Promise<void> {
+  const wish = readWish(Deno.args, "dist");
+  let made = 0;
+  for (const target of wish.target ? [wish.target] : TARGETS) {
+    // A base that is here already is for this machine, unless somebody says otherwise.
+    if (target !== (wish.target ?? Deno.build.target)) {
+      Deno.env.delete("DENORT_BIN");
+    }
+    try {
+      tell(await makeTarball(target, wish.output, wish.executable));
+      made++;
+    } catch (error) {
+      if (!(error instanceof Unmakeable)) throw error;
+      const what = wish.target ? "dist" : "SKIPPED";
+      console.error(`${what}: ${archOf(target)}: ${error.message}`);
+    }
+  }
+  if (made === 0) Deno.exit(1);
+  await writeChecksums(wish.output);
+}
+
+if (import.meta.main) await main();

@@ -91,7 +91,7 @@ async function listenOnPath(
     server = Deno.serve({ path, onListen() {} }, async (request) => {
       const { status, body } = await handler({
         method: request.method,
-        path: new URL(request.url).pathname,
+        path: pathOf(request.url),
         length: lengthOf(request.headers.get("Content-Length")),
         text: () => request.text(),
         pieces: () => piecesOf(request.body),
@@ -128,6 +128,11 @@ async function listenOnPath(
       if (lost() === undefined) removeIfThere(path);
     },
   };
+}
+
+/** The engine sends no query; a hostile target need not even be a URL. */
+function pathOf(url: string): string {
+  return url.slice(url.indexOf("/", url.indexOf("://") + 3));
 }
 
 function lengthOf(header: string | null | undefined): number | undefined {
@@ -206,11 +211,13 @@ async function holderOf(path: string): Promise<string> {
 async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
   const { createServer } = await import("node:http");
   const connections = new Set<Socket>();
+  const busy = new Set<Socket>();
+  let onLast = () => {};
   let stopping = false;
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const { status, body } = await handler({
       method: request.method ?? "",
-      path: new URL(request.url ?? "/", "http://plugin").pathname,
+      path: request.url ?? "",
       length: lengthOf(request.headers["content-length"]),
       text: () => textOf(request),
       pieces: () => request,
@@ -225,11 +232,16 @@ async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
     response.end(bytes);
   };
   const server = createServer((request, response) => {
-    serve(request, response).catch(() => response.destroy());
+    busy.add(request.socket);
+    serve(request, response).catch(() => response.destroy())
+      .finally(() => busy.delete(request.socket));
   });
   server.on("connection", (connection: Socket) => {
     connections.add(connection);
-    connection.once("close", () => connections.delete(connection));
+    connection.once("close", () => {
+      connections.delete(connection);
+      if (connections.size === 0) onLast();
+    });
   });
   // The engine keeps its connections: one that we close while it is about to be
   // used again fails a call.
@@ -254,13 +266,21 @@ async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
     problem: () => stopping ? "stopping" : undefined,
     async close() {
       stopping = true;
-      const idle = [...connections];
+      const idle = connections.difference(busy);
       await sleep(LAST_CALLS.least);
-      // Whoever has used one since then has closed it.
-      for (const connection of idle) connection.end();
-      const end = performance.now() + LAST_CALLS.most - LAST_CALLS.least;
-      while (connections.size > 0 && performance.now() < end) await sleep(10);
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+      // Whoever has used one since then has closed it, or is about to.
+      for (const connection of idle.difference(busy)) connection.end();
+      // No connection is lost between the last one's end and server.close().
+      await new Promise<void>((resolve) => {
+        const end = () => {
+          clearTimeout(timer);
+          onLast = () => {};
+          server.close(() => resolve());
+        };
+        const timer = setTimeout(end, LAST_CALLS.most - LAST_CALLS.least);
+        onLast = end;
+        if (connections.size === 0) end();
+      });
     },
   };
 }

@@ -21,7 +21,7 @@ import { ALLOW, type Decision, shown } from "./policy/decision.ts";
 /** An HTTP request to the plugin, from whichever server took it. */
 export interface PluginRequest {
   method: string;
-  /** Path of the request target. */
+  /** Path of the request target, and its query if there is one. */
   path: string;
   /** Length of the body in bytes, where the request says it. */
   length?: number;

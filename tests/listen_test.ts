@@ -86,7 +86,7 @@ Deno.test("listen: answers on a socket of its own, as the engine wants it", asyn
     const listener = await listen(ECHO, path, NO_SYSTEMD);
     assertEquals(listener.where, path);
 
-    const answer = await exchange(path, "/a%2Fb?c=d", "Grüße");
+    const answer = await exchange(path, "/a%2Fb", "Grüße");
     assertMatch(answer, /^HTTP\/1\.1 200 OK\r\n/);
     assertMatch(
       answer,

@@ -128,13 +128,16 @@ function renderTarget(draft: Draft): string {
   return draft.authority + path + query + draft.tail;
 }
 
-/** The path, with what can't stand in a target encoded, and whatever else the mask says. */
+/**
+ * The path, with what can't stand in a target encoded, and whatever else the mask says. The first slash stays, for
+ * Go takes no target without it.
+ */
 function percentEncode(path: string, mask: number): string {
   const bytes = encoder.encode(path);
   let out = "";
   bytes.forEach((byte, i) => {
     const must = byte <= 0x20 || byte >= 0x7f || byte === 0x25 || byte === 0x3f;
-    if (must || mask >> (i % 16) & 1) {
+    if (must || i > 0 && mask >> (i % 16) & 1) {
       const hex = byte.toString(16).padStart(2, "0");
       out += "%" + (i % 2 ? hex.toUpperCase() : hex);
     } else out += String.fromCharCode(byte);

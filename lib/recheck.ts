@@ -67,7 +67,6 @@ const SHOWN_BODY = 16 * 1024;
  */
 export function createRecheck(options: JudgeOptions): Recheck {
   const { engine, isExempt, log } = options;
-  const started = Date.now();
   /** When the creates that are under way began, the oldest first. */
   const underWay: number[] = [];
 
@@ -130,16 +129,24 @@ export function createRecheck(options: JudgeOptions): Recheck {
 
   /**
    * An answer that was too long to be shown names no container. Where nobody is
-   * exempt, what is younger than a create can take, and forbidden, is none of
-   * anybody's.
+   * exempt, what is younger than the oldest create under way, and forbidden, is
+   * nobody's by right.
    */
   async function youngContainers(
     { allowUser, allowGroup }: Exemptions,
-  ): Promise<ContainerFacts[]> {
-    if (allowUser.length > 0 || allowGroup.length > 0) return [];
-    const since = Math.max(started, Date.now() - CREATE_TIME);
-    const containers = await engine.listContainers();
-    return containers.filter(({ created }) => created + 1000 > since);
+  ): Promise<(ContainerFacts | undefined)[]> {
+    const [since] = underWay;
+    const somebodyIsExempt = allowUser.length > 0 || allowGroup.length > 0;
+    if (since === undefined || somebodyIsExempt) return [];
+    // The list tells whole seconds, rounded down; the inspect tells all of it.
+    const listed = (await engine.listContainers())
+      .filter(({ created }) => created + 1000 > since);
+    const inspected = await Promise.all(
+      listed.map(({ id }) => engine.inspectContainer(id)),
+    );
+    return inspected.filter((container) =>
+      container && container.created >= since
+    );
   }
 
   return {

@@ -408,3 +408,54 @@ Deno.test("recheck: a message whose call can't be told is decoded", async () => 
     assertMatch(await post(recheck, broken), /^400 .*"Allow":false/);
   }
 });
+
+Deno.test("recheck: an answer that was too long takes back what is young, and nothing else", async () => {
+  const now = Date.now();
+  const removed: string[] = [];
+  const container = (id: string, created: number) => ({
+    id,
+    names: [id],
+    created,
+    mounts: [{ type: "volume", name: "data", source: "/", destination: "/x" }],
+  });
+  const containers = [
+    container("before", now - 1),
+    container("long-ago", now - 3_600_000),
+    container("young", now + 1000),
+  ];
+  const recheckWith = (config: string) =>
+    createRecheck({
+      config: parseConfig("x.toml", config),
+      engine: engineWith({
+        // The list tells whole seconds, rounded down.
+        listContainers: () =>
+          Promise.resolve(containers.map((one) => ({
+            ...one,
+            created: Math.floor(one.created / 1000) * 1000,
+          }))),
+        inspectContainer: (id) =>
+          Promise.resolve(containers.find((one) => one.id === id)),
+        removeContainer: (id) => {
+          removed.push(id);
+          return Promise.resolve();
+        },
+      }),
+      isExempt: () => Promise.resolve(false),
+      log: openLog({ debug: false, journal: false, format: "text" }, () => {}),
+    });
+  const ahead = { ...created(), status: 0, body: undefined };
+  const recheck = recheckWith("[volumes]");
+  assertEquals(said(await recheck.admit(ahead.request)), "allowed");
+  assertMatch(
+    said(await recheck.judge(ahead)),
+    /container young has volume "data"/,
+  );
+  assertEquals(removed, ["young"]);
+
+  // Where somebody is exempt, it could be theirs.
+  const exempt = '[volumes]\nallow-user = ["dwalsh"]';
+  const careful = recheckWith(exempt);
+  await careful.admit(ahead.request);
+  assertEquals(said(await careful.judge(ahead)), "allowed");
+  assertEquals(removed, ["young"]);
+});

@@ -319,7 +319,8 @@ engineTest("the second line alone", async (t, h) => {
           ["rm", "--force", "day"],
         ]
       ) await passes(h, () => h.docker(...args));
-      assertEquals(plugin.log, []);
+      // The client that has hung up can still be heard of.
+      assertEquals(plugin.log.filter((line) => /alert|denied/.test(line)), []);
     });
   }
 

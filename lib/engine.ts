@@ -173,7 +173,9 @@ export function connectEngine(send: Send): Engine {
 
   async function find(path: string): Promise<unknown> {
     const { status, body } = await send(`/v${await agreedVersion()}${path}`);
-    if (status === 404) return undefined;
+    if (status === 404 || (status === 503 && isNoManager(body))) {
+      return undefined;
+    }
     if (status !== 200) {
       version = undefined;
       throw new EngineError(
@@ -397,6 +399,11 @@ function messageOf(body: string): string {
     // Old engines answer in plain text.
   }
   return body.slice(0, 200);
+}
+
+/** Where there is no swarm there is no service, as the engine says itself. */
+function isNoManager(body: string): boolean {
+  return messageOf(body).startsWith("This node is not a swarm manager");
 }
 
 function text(value: unknown): string {

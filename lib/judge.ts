@@ -165,8 +165,13 @@ export function createJudge(options: JudgeOptions): Judge {
   }
 }
 
-/** User, method and path: what an administrator searches the journal for. */
-function describe({ user, method, uri }: AuthzRequest): Fields {
+/**
+ * Names a call by what an administrator searches the journal for.
+ *
+ * @param request The call.
+ * @returns User, method and path.
+ */
+export function describe({ user, method, uri }: AuthzRequest): Fields {
   return {
     user: user === "" ? "-" : shown(user),
     method: shown(method, 20),

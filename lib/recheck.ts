@@ -6,7 +6,7 @@
  */
 import type { ContainerFacts } from "./engine.ts";
 import type { Exemptions } from "./identity.ts";
-import type { JudgeOptions } from "./judge.ts";
+import { describe, type JudgeOptions } from "./judge.ts";
 import { ALLOW, type Decision, deny, shown } from "./policy/decision.ts";
 import { judgeContainerMounts } from "./policy/volumes.ts";
 import { type EndpointName, matchEndpoint } from "./request/endpoints.ts";
@@ -45,7 +45,6 @@ const CREATE_TIME = 30_000;
 const CONTAINER_CALLS: ReadonlySet<EndpointName> = new Set([
   "container start",
   "container restart",
-  "container update",
   "container rename",
   "container archive",
 ]);
@@ -152,13 +151,18 @@ export function createRecheck(options: JudgeOptions): Recheck {
   return {
     async admit(request) {
       if (request.method === "GET" || request.method === "HEAD") return ALLOW;
+      let decision: Decision;
       try {
-        return await admit(request);
+        decision = await admit(request);
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
-        log.error(`a call can't be held back: ${why}`);
-        return deny("recheck", `request can't be checked: ${why}`);
+        decision = deny("recheck", `request can't be checked: ${why}`);
       }
+      if (!decision.allow) {
+        const { rule, message } = decision;
+        log.warning("denied", { ...describe(request), rule, reason: message });
+      }
+      return decision;
     },
 
     concerns({ method, uri }) {

@@ -1,19 +1,15 @@
 /**
  * Where the plugin listens: on a socket of its own, on one that systemd passes, from source and as the executable.
- *
- * The executable is made for the test. Where `DENORT_BIN` names a base for it, or the checkout stands beside a
- * `shared/tools/denort.sh` that prints one, it is made on that by Deno 2.8.3 from the npm registry (2.9 can't use such
- * a base); otherwise by the Deno that runs the test, which downloads a base.
  */
 
 import { sleep, which } from "./dockerd.ts";
+import { makeExecutable } from "./executable.ts";
 import { engineTest, type Harness } from "./harness.ts";
 import { exchange, request } from "./raw_http.ts";
 import { assert, assertEquals, passes, refused } from "./verdict.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const LINUX = Deno.build.os === "linux";
-const BUILDER = "deno@2.8.3";
 
 /** The plugin as a command line. */
 interface Plugin {
@@ -28,7 +24,7 @@ if (!ACTIVATE) {
   );
 }
 const source: Plugin = { kind: "source", command: await startTask() };
-const executable = LINUX ? await makeExecutable() : undefined;
+const executable = LINUX ? await executableIfAny() : undefined;
 const plugins = executable ? [source, executable] : [source];
 if (!executable) Deno.test.ignore("executable: all that source does", () => {});
 
@@ -42,20 +38,15 @@ async function startTask(): Promise<string[]> {
 }
 
 /** Makes the executable; says why where it can't be made. */
-async function makeExecutable(): Promise<Plugin | undefined> {
+async function executableIfAny(): Promise<Plugin | undefined> {
   try {
-    const base = await denort();
-    const deno = base ? await builder() : Deno.execPath();
     const dir = await Deno.makeTempDir({ prefix: "dpp-compile-" });
     globalThis.addEventListener(
       "unload",
       () => Deno.removeSync(dir, { recursive: true }),
     );
     const file = `${dir}/docker-policy-plugin`;
-    await output(
-      [deno, "run", "-A", `${ROOT}tools/compile.ts`, "-o", file],
-      base ? { DENORT_BIN: base } : {},
-    );
+    await makeExecutable(file);
     return { kind: "executable", command: [file] };
   } catch (error) {
     console.error(
@@ -64,46 +55,6 @@ async function makeExecutable(): Promise<Plugin | undefined> {
       }`,
     );
   }
-}
-
-/** The base that was put here for machines that can't download one. */
-async function denort(): Promise<string | undefined> {
-  const named = Deno.env.get("DENORT_BIN");
-  if (named) return named;
-  const script = `${ROOT}../shared/tools/denort.sh`;
-  const there = await Deno.stat(script).catch(() => undefined);
-  return there ? (await output(["bash", script])).trim() : undefined;
-}
-
-/** A Deno that can use that base: this one, or one from the npm registry, kept for the next time. */
-async function builder(): Promise<string> {
-  if (Deno.version.deno.startsWith("2.8.")) return Deno.execPath();
-  const cache = Deno.env.get("XDG_CACHE_HOME") ??
-    `${Deno.env.get("HOME")}/.cache`;
-  const dir = `${cache}/docker-policy-plugin/deno-2.8.3`;
-  const deno = `${dir}/node_modules/.bin/deno`;
-  const works = () => output([deno, "--version"]).then(() => true, () => false);
-  if (!(await works())) {
-    await output(["npm", "install", "--silent", "--prefix", dir, BUILDER]);
-  }
-  return deno;
-}
-
-/** What a command prints; an error with its last words where it fails. */
-async function output(
-  [program, ...args]: string[],
-  env: Record<string, string> = {},
-): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, {
-    args,
-    env: { NO_COLOR: "1", ...env },
-    stdin: "null",
-    signal: AbortSignal.timeout(180_000),
-  }).output();
-  const text = new TextDecoder();
-  if (success) return text.decode(stdout);
-  // The last line says what to do.
-  throw new Error(text.decode(stderr).trim().split("\n").at(-1));
 }
 
 /** A plugin that was started, whatever becomes of it. */
@@ -223,7 +174,9 @@ const IMPLEMENTS = '{"Implements":["authz"]}';
 
 /** The lines of `ss` on TCP ports that a process listens on. */
 async function tcpPorts(pid: number): Promise<string> {
-  const text = await output(["ss", "-ltnpH"]);
+  const { stdout } = await new Deno.Command("ss", { args: ["-ltnpH"] })
+    .output();
+  const text = new TextDecoder().decode(stdout);
   return text.split("\n").filter((line) => line.includes(`pid=${pid},`))
     .join("\n");
 }

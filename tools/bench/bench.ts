@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  type Floor,
   floor,
   plugin,
   type Program,
@@ -80,16 +81,16 @@ export class Bench {
   }
 
   /** @returns What the plugin is measured against. */
-  floor(how: "unread" | "read"): Program {
+  floor(how: Floor): Program {
     return this.#against === undefined
       ? floor(how)
       : plugin({ ...this.#options(SETTINGS), root: this.#against });
   }
 
   /** @returns The floor's name for the table. */
-  floorName(how: "unread" | "read"): string {
+  floorName(how: Floor): string {
     if (this.#against !== undefined) return this.#against;
-    return how === "read" ? "floor that reads" : "floor";
+    return how === "unread" ? "floor" : "floor that reads";
   }
 
   #options(settings: string): { host: string; config: string } {

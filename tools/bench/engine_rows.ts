@@ -9,43 +9,58 @@ import { request } from "../../tests/engine/raw_http.ts";
 import type { Bench } from "./bench.ts";
 import { type Call, Load } from "./load.ts";
 import { createBody } from "./messages.ts";
-import { cpuOf } from "./servers.ts";
+import { cpuOf, floor, Server } from "./servers.ts";
 import { compare, type Measure } from "./stats.ts";
 
 /** How many containers `docker ps` has to tell of. */
 const CONTAINERS = 300;
 
 /** How many slices each side gets, and of how many rounds. */
-const PAIRS = 12;
+const PAIRS = 16;
 const ROUNDS = 10;
 
 const IMAGE = "bench:1";
+
+/** What may stand in front of the engine. */
+type Front = "plugin" | "floor as plugin" | "no plugin";
 
 interface Case {
   what: string;
   /** One round. */
   calls(imageId: string): Call[];
+  base: Front;
   target?: number;
 }
 
 const CASES: Case[] = [
-  { what: "engine: ping", calls: () => [call("GET", "/_ping", "OK")] },
-  {
-    what: "engine: create and remove, image by tag",
-    calls: () => createAndRemove(IMAGE),
-    target: 1.10,
-  },
-  {
-    what: "engine: create and remove, image by ID",
-    calls: createAndRemove,
-    target: 1.10,
-  },
-  {
-    what: `engine: list of ${CONTAINERS} containers`,
-    calls: () => [call("GET", "/containers/json?all=1", "bench-0")],
-    target: 1.15,
-  },
+  against("ping", ping, "no plugin"),
+  against("ping", ping, "floor as plugin"),
+  against("create and remove, by tag", byTag, "no plugin", 1.10),
+  against("create and remove, by tag", byTag, "floor as plugin"),
+  against("create and remove, by ID", createAndRemove, "no plugin", 1.10),
+  against(`list of ${CONTAINERS} containers`, list, "no plugin", 1.15),
 ];
+
+function against(
+  what: string,
+  calls: Case["calls"],
+  base: Front,
+  target?: number,
+): Case {
+  return { what: `engine: ${what}`, calls, base, target };
+}
+
+function ping(): Call[] {
+  return [call("GET", "/_ping", "OK")];
+}
+
+function list(): Call[] {
+  return [call("GET", "/containers/json?all=1", "bench-0")];
+}
+
+function byTag(): Call[] {
+  return createAndRemove(IMAGE);
+}
 
 function createAndRemove(image: string): Call[] {
   return [
@@ -87,26 +102,38 @@ export async function engineRows(bench: Bench): Promise<void> {
   // Not before it is known that there can be one: loading it says what is skipped without.
   const { Harness } = await import("../../tests/engine/harness.ts");
   const harness = await Harness.start();
+  const { dir, pluginName } = harness;
+  const bareName = `${pluginName}-floor`;
+  const bareSocket = `${dir}/run/${bareName}.sock`;
+  const bare = Server.start(floor("plugin"), "own", bareSocket);
   try {
     bench.engine = harness.version.full;
+    bare.waitUntilListening();
     const imageId = await harness.image(IMAGE);
     await harness.guard();
-    for (const { what, calls, target } of cases) {
-      bench.progress(what);
-      if (what.includes("list of")) makeContainers(harness);
-      const sides = [true, false].map((guarded) =>
-        side(harness, calls(imageId), guarded)
+    const fronts: Record<Front, string[]> = {
+      "plugin": [pluginName],
+      "floor as plugin": [bareName],
+      "no plugin": [],
+    };
+    const pids = [await harness.dockerd.pid(), harness.plugin!.pid, bare.pid];
+    for (const { what, calls, base, target } of cases) {
+      bench.progress(`${what}, against ${base}`);
+      if (calls === list) makeContainers(harness);
+      const [subject, other] = (["plugin", base] as const).map((front) =>
+        side(harness, fronts[front], calls(imageId), pids)
       );
       bench.add({
         what,
-        base: "no plugin",
+        base,
         unit: "ms",
-        cells: [await compare(sides[0], sides[1], PAIRS)],
+        cells: [await compare(subject, other, PAIRS)],
         target,
       });
     }
   } finally {
     await harness.stop();
+    await bare.stop();
   }
 }
 
@@ -119,14 +146,14 @@ function makeContainers({ dockerd }: Harness): void {
 }
 
 function side(
-  { dockerd, plugin, pluginName }: Harness,
+  { dockerd }: Harness,
+  plugins: string[],
   calls: Call[],
-  guarded: boolean,
+  pids: number[],
 ): Measure {
+  const cpu = () => pids.reduce((sum, pid) => sum + cpuOf(pid), 0);
   return async () => {
-    await dockerd.setPlugins(guarded ? [pluginName] : []);
-    const pids = [await dockerd.pid(), ...plugin ? [plugin.pid] : []];
-    const cpu = () => pids.reduce((sum, pid) => sum + cpuOf(pid), 0);
+    await dockerd.setPlugins(plugins);
     const load = new Load(dockerd.socket, 1);
     load.run(calls, { count: 1 }); // The engine meets the plugin at the first call.
     const before = cpu();

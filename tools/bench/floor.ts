@@ -1,10 +1,11 @@
 /**
  * The floor: servers that allow everything and look at nothing.
  *
- *   floor.ts path|fd unread|read [SOCKET]
+ *   floor.ts path|fd unread|read|plugin [SOCKET]
  *
  * `unread` answers without reading what was posted. Where that is more than arrives with the head, Deno then closes the
- * connection; `read` reads it in the cheapest way there is, and throws it away.
+ * connection; `read` reads it in the cheapest way there is, and throws it away. `plugin` also tells an engine that it is
+ * one.
  *
  * @module
  */
@@ -15,7 +16,7 @@ const TYPE = { "Content-Type": "application/vnd.docker.plugins.v1.2+json" };
 const ONE_PIECE = 64 * 1024;
 
 const [kind, how, path] = Deno.args;
-const reads = how === "read";
+const reads = how !== "unread";
 
 if (kind === "path") {
   const answer = () => new Response(ANSWER, { headers: TYPE });
@@ -25,7 +26,9 @@ if (kind === "path") {
       if (Number(request.headers.get("Content-Length")) > ONE_PIECE) {
         await drain(request.body!);
       } else await request.arrayBuffer();
-      return answer();
+      return how === "plugin" && request.url.endsWith("/Plugin.Activate")
+        ? new Response('{"Implements":["authz"]}')
+        : answer();
     },
   );
 } else {

@@ -131,11 +131,14 @@ function passedOn(): string[] {
     .flatMap((name) => ["-E", `${name}=${Deno.env.get(name)}`]);
 }
 
+/** Whether a bare server reads what is posted, and whether an engine can take it for a plugin. */
+export type Floor = "unread" | "read" | "plugin";
+
 /**
- * @param how Whether it reads what is posted.
+ * @param how What it does beside answering.
  * @returns A bare server: `Deno.serve` on a path, `node:http` on a passed socket.
  */
-export function floor(how: "unread" | "read"): Program {
+export function floor(how: Floor): Program {
   return {
     command: (kind, socket) =>
       script("floor.ts", kind === "own" ? "path" : "fd", how, socket),

@@ -5,8 +5,8 @@ const ROOT = new URL("..", import.meta.url).pathname;
 /** Runs the program as `deno task start` does. */
 async function program(...words: string[]) {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
-  const [command, ...args] = (tasks.start as string).split(" ");
-  const { code, stdout, stderr } = await new Deno.Command(command, {
+  const [, ...args] = (tasks.start as string).split(" ");
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args, ...words],
     cwd: ROOT,
   }).output();

@@ -44,7 +44,7 @@ export async function fuzz(
       const found = await oracle.judge(aim(target, attack)).catch((error) => [
         String(error),
       ]);
-      last = found;
+      if (found.length > 0) last = found; // What is tried last may be harmless.
       return found.length === 0;
     },
   );

@@ -1,5 +1,6 @@
 /** The target of attacks on the volume policy: containers, a volume and services from before the plugin. */
 
+import { posix } from "node:path";
 import type { Harness, ServiceSpec } from "../harness.ts";
 import { request } from "../raw_http.ts";
 import { count, type Target } from "./target.ts";
@@ -363,6 +364,5 @@ function forbiddenIn({ images }: World, spec: ServiceSpec): string {
 
 /** A path as the engine compares it. */
 function cleaned(path: string): string {
-  return new URL(`file://${path.replaceAll("%", "%25")}`).pathname
-    .replaceAll(/\/+/g, "/").replace(/(.)\/$/, "$1");
+  return posix.normalize(path).replace(/(.)\/$/, "$1");
 }

@@ -17,14 +17,18 @@ import {
   TAGGED_IMAGE,
   UNKNOWN_IMAGE,
 } from "./messages.ts";
+import { pin, PROCESSORS } from "./pin.ts";
 import { type Program, Server, type SocketKind } from "./servers.ts";
 import { compare, type Measure } from "./stats.ts";
 
 const CONNECTIONS = [1, 8, 64];
 
 /** How many slices each side gets, and how long one takes, in milliseconds: short ones find the machine alike. */
-const PAIRS = 30;
+const PAIRS = 24;
 const SLICE = 25;
+
+/** How long the first slice takes, which is not counted: V8 compiles what it sees often. */
+const WARM_UP = 200;
 
 type Name = "plugin" | "ten" | "thousand" | "unread" | "again" | "read";
 
@@ -96,9 +100,11 @@ export async function socketRows(
       servers.set(name, Server.start(programs[name], kind, socket));
     }
     for (const server of servers.values()) server.waitUntilListening();
+    pin(stub.pid, PROCESSORS.slice(0, 1));
     for (const { what, call, subject, base, target } of cases) {
       const cells = [];
       for (const connections of CONNECTIONS) {
+        place([...servers.values()], connections);
         bench.progress(`${what}, ${connections} connections`);
         const sides = [subject, base].map((name) =>
           side(servers.get(name)!, call, connections)
@@ -117,15 +123,30 @@ export async function socketRows(
       });
     }
   } finally {
+    pin(Deno.pid, PROCESSORS);
     for (const server of [...servers.values(), stub]) await server.stop();
+  }
+}
+
+/**
+ * Puts client and server on one processor where they take turns anyway, which spares them waking each other on another
+ * one, and on two where there is always something to do for both. What stands in for the engine goes with the client.
+ */
+function place(servers: Server[], connections: number): void {
+  const [here, there = here] = PROCESSORS;
+  pin(Deno.pid, [here]);
+  for (const { pid } of servers) {
+    pin(pid, [connections === 1 ? here : there]);
   }
 }
 
 function side(server: Server, call: Call, connections: number) {
   const load = new Load(server.socket, connections);
+  let milliseconds = WARM_UP;
   const measure: Measure = () => {
     const before = server.cpu();
-    const times = load.run([call], { milliseconds: SLICE });
+    const times = load.run([call], { milliseconds });
+    milliseconds = SLICE;
     return { times, cpu: server.cpu() - before };
   };
   return { measure, close: () => load.close() };

@@ -3,7 +3,9 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { EngineError, type Send } from "../lib/engine.ts";
 import { type EngineAddress, engineTransport } from "../lib/engine_http.ts";
 
-function transport(address: Partial<EngineAddress> & { host: string }): Send {
+function transport(
+  address: Partial<EngineAddress> & { host: string },
+): Send & Disposable {
   return engineTransport({ tlsVerify: false, ...address });
 }
 
@@ -31,8 +33,9 @@ async function onSocket(
   await inDirectory(async (directory) => {
     const path = `${directory}/engine.sock`;
     const server = Deno.serve({ path, onListen() {} }, handler);
+    using send = transport({ host: `unix://${path}` });
     try {
-      await test(transport({ host: `unix://${path}` }), path);
+      await test(send, path);
     } finally {
       await server.shutdown();
     }
@@ -86,7 +89,8 @@ Deno.test("engine_http: asks over TCP", async () => {
   try {
     for (const end of ["", "/"]) {
       const host = `tcp://127.0.0.1:${server.addr.port}${end}`;
-      assertEquals((await transport({ host })("/info")).body, "/info");
+      using send = transport({ host });
+      assertEquals((await send("/info")).body, "/info");
     }
   } finally {
     await server.shutdown();
@@ -176,7 +180,7 @@ Deno.test("engine_http: an answer without end", async () => {
     async (send, path) => {
       assertEquals(
         await problem(send("/info")),
-        `unix://${path} answers without end`,
+        `unix://${path}: it answers without end`,
       );
     },
   );

@@ -1,0 +1,280 @@
+/**
+ * Connections to an engine, kept from one question to the next.
+ *
+ * Most calls that are judged hang on one question, so that its price is theirs.
+ * An HTTP client at hand takes several times as long as all the rest, and twice the
+ * memory; what an engine answers needs little of one.
+ *
+ * @module
+ */
+import type { EngineAnswer } from "./engine.ts";
+
+/** How many connections wait for the next question. */
+const IDLE_LIMIT = 16;
+
+/** Longer answers are none to the questions asked here, in characters. */
+export const ANSWER_LIMIT = 16 * 1024 * 1024;
+
+/** How long the lines in front of its body may be, in bytes. */
+const HEAD_LIMIT = 64 * 1024;
+
+/** How much is read at a time, in bytes. */
+const PIECE = 16 * 1024;
+
+/** The time that a question has. */
+export class Deadline {
+  /** Whether it is over. */
+  isOver = false;
+  /** Called when it is. */
+  onOver: () => void = () => {};
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  /** @param time How long it is, in milliseconds. */
+  constructor(time: number) {
+    this.#timer = setTimeout(() => {
+      this.isOver = true;
+      this.onOver();
+    }, time);
+  }
+
+  /** Lets it never be over. */
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Asks an engine over connections that are kept. */
+export class EngineConnections {
+  readonly #connect: () => Promise<Deno.Conn>;
+  readonly #idle: Connection[] = [];
+
+  /** @param connect Opens a connection. */
+  constructor(connect: () => Promise<Deno.Conn>) {
+    this.#connect = connect;
+  }
+
+  /**
+   * Asks a question without a body.
+   *
+   * @param head The request, to its empty line.
+   * @param deadline When to give it up.
+   * @returns The answer.
+   * @throws {Error} where there is none, saying why.
+   */
+  async ask(head: string, deadline: Deadline): Promise<EngineAnswer> {
+    const kept = this.#idle.pop();
+    if (kept) {
+      try {
+        return await this.#askOn(kept, head, deadline);
+      } catch (error) {
+        if (kept.hasAnswered || deadline.isOver) throw error;
+        // The engine has closed it since, and so the others: it was started
+        // anew. None of the questions does harm when it is asked twice.
+        this.close();
+      }
+    }
+    return await this.#askOn(await this.#open(deadline), head, deadline);
+  }
+
+  /** Closes the connections that wait for the next question. */
+  close(): void {
+    for (const connection of this.#idle.splice(0)) connection.close();
+  }
+
+  /** A host that is not there can keep us waiting for minutes. */
+  #open(deadline: Deadline): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      deadline.onOver = reject;
+      this.#connect().then((connection) => {
+        if (deadline.isOver) connection.close();
+        else resolve(new Connection(connection));
+      }, reject);
+    });
+  }
+
+  async #askOn(
+    connection: Connection,
+    head: string,
+    deadline: Deadline,
+  ): Promise<EngineAnswer> {
+    deadline.onOver = () => connection.close();
+    try {
+      const answer = await connection.ask(head);
+      const keep = connection.canBeKept && this.#idle.length < IDLE_LIMIT;
+      if (keep) this.#idle.push(connection);
+      else connection.close();
+      return answer;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+}
+
+/** One connection, and what was read from it ahead. */
+class Connection {
+  /** Whether any of the answer to the last question came. */
+  hasAnswered = false;
+  /** Whether another question can follow. */
+  canBeKept = false;
+  readonly #connection: Deno.Conn;
+  #buffer = new Uint8Array(PIECE);
+  #start = 0;
+  #end = 0;
+  #isClosed = false;
+
+  constructor(connection: Deno.Conn) {
+    this.#connection = connection;
+  }
+
+  close(): void {
+    if (!this.#isClosed) this.#connection.close();
+    this.#isClosed = true;
+  }
+
+  /** HTTP/1.1, as RFC 9112 frames it. */
+  async ask(head: string): Promise<EngineAnswer> {
+    this.hasAnswered = this.canBeKept = false;
+    const bytes = new TextEncoder().encode(head);
+    for (let sent = 0; sent < bytes.length;) {
+      sent += await this.#connection.write(bytes.subarray(sent));
+    }
+
+    const [first, ...lines] = (await this.#until("\r\n\r\n")).split("\r\n");
+    const [, status] = /^HTTP\/1\.1 ([2-5]\d\d)( |$)/.exec(first) ?? [];
+    if (status === undefined) throw new Error("that is no HTTP/1.1 answer");
+    const headers = new Map<string, string>();
+    for (const line of lines) {
+      const colon = line.indexOf(":");
+      if (colon < 1) throw new Error("its answer has a header without a name");
+      const name = line.slice(0, colon).toLowerCase();
+      headers.set(name, line.slice(colon + 1).trim());
+    }
+    const body = await this.#body(Number(status), headers);
+    this.canBeKept &&= this.#start === this.#end;
+    return {
+      status: Number(status),
+      apiVersion: headers.get("api-version") ?? "",
+      body,
+    };
+  }
+
+  async #body(status: number, headers: Map<string, string>): Promise<string> {
+    const coding = headers.get("transfer-encoding");
+    const length = headers.get("content-length");
+    this.canBeKept = headers.get("connection")?.toLowerCase() !== "close";
+    if (status === 204 || status === 304) return "";
+    const text = new Decoded();
+    if (coding !== undefined) {
+      if (coding.toLowerCase() !== "chunked") {
+        throw new Error(`its answer is in transfer coding ${coding}`);
+      }
+      await this.#chunks(text);
+    } else if (length !== undefined) {
+      if (!/^\d{1,15}$/.test(length)) {
+        throw new Error(`its answer has Content-Length ${length}`);
+      }
+      await this.#bytes(Number(length), text);
+    } else {
+      this.canBeKept = false;
+      await this.#rest(text);
+    }
+    return text.end();
+  }
+
+  async #chunks(text: Decoded): Promise<void> {
+    for (;;) {
+      const [, size] = /^([0-9a-f]{1,8})[ \t]*(;|$)/i
+        .exec(await this.#until("\r\n")) ?? [];
+      if (size === undefined) throw new Error("its answer has a bad chunk");
+      const length = parseInt(size, 16);
+      if (length > 0) await this.#bytes(length, text);
+      // The engine sends no trailers.
+      if (await this.#until("\r\n") !== "") {
+        throw new Error(
+          "its answer has a chunk of another length than it says",
+        );
+      }
+      if (length === 0) return;
+    }
+  }
+
+  async #bytes(count: number, text: Decoded): Promise<void> {
+    while (count > 0) {
+      if (this.#start === this.#end) await this.#more();
+      const end = Math.min(this.#end, this.#start + count);
+      text.add(this.#buffer.subarray(this.#start, end));
+      count -= end - this.#start;
+      this.#start = end;
+    }
+  }
+
+  async #rest(text: Decoded): Promise<void> {
+    do {
+      text.add(this.#buffer.subarray(this.#start, this.#end));
+      this.#start = this.#end;
+    } while (await this.#read());
+  }
+
+  /** The text up to a mark, which is read too. */
+  async #until(mark: string): Promise<string> {
+    for (;;) {
+      const unread = this.#buffer.subarray(this.#start, this.#end);
+      const text = latin1.decode(unread);
+      const at = text.indexOf(mark);
+      if (at >= 0) {
+        this.#start += at + mark.length;
+        return text.slice(0, at);
+      }
+      if (unread.length > HEAD_LIMIT) throw endless();
+      await this.#more();
+    }
+  }
+
+  async #more(): Promise<void> {
+    if (!await this.#read()) {
+      throw new Error("the connection was closed before the answer's end");
+    }
+  }
+
+  /** @returns Whether there was more. */
+  async #read(): Promise<boolean> {
+    if (this.#start > 0) {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    if (this.#end === this.#buffer.length) {
+      const larger = new Uint8Array(2 * this.#buffer.length);
+      larger.set(this.#buffer);
+      this.#buffer = larger;
+    }
+    const count = await this.#connection.read(this.#buffer.subarray(this.#end));
+    if (count === null) return false;
+    this.hasAnswered = true;
+    this.#end += count;
+    return true;
+  }
+}
+
+const latin1 = new TextDecoder("latin1");
+
+/** A text that arrives in pieces. */
+class Decoded {
+  readonly #decoder = new TextDecoder();
+  #text = "";
+
+  add(piece: Uint8Array): void {
+    this.#text += this.#decoder.decode(piece, { stream: true });
+    if (this.#text.length > ANSWER_LIMIT) throw endless();
+  }
+
+  end(): string {
+    return this.#text + this.#decoder.decode();
+  }
+}
+
+/** @returns What is wrong with an answer that goes on for too long. */
+export function endless(): Error {
+  return new Error("it answers without end");
+}

@@ -107,9 +107,10 @@ async function start(args: Args, log: Log): Promise<Listener> {
     log,
     observe: metrics.decided.bind(metrics),
   };
+  const recheck = createRecheck(options);
   const handler = pluginHandler(
-    createJudge(options),
-    createRecheck(options),
+    createJudge(options, recheck.admit),
+    recheck,
     log,
   );
 

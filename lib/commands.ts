@@ -100,5 +100,4 @@ const SILENT: Log = {
   error() {},
   warning() {},
   info() {},
-  debug() {},
 };

@@ -13,7 +13,7 @@ import type { ImagesPolicy } from "./policy/images.ts";
 import { compilePattern, type Pattern } from "./policy/patterns.ts";
 import type { PushPolicy } from "./policy/push.ts";
 import type { VolumesPolicy } from "./policy/volumes.ts";
-import { foldKey } from "./request/struct.ts";
+import { foldKey } from "./request/fold.ts";
 
 /** Where the settings are looked for. */
 export const CONFIG_FILE = "/etc/docker/docker-policy-plugin.toml";

@@ -107,7 +107,7 @@ function create(
       "Content-Type": "application/json",
       "Content-Length": String(body.length),
     },
-    body,
+    ...(body.length > 0 && { body: body.toBase64() }),
   };
 }
 

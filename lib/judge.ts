@@ -19,14 +19,10 @@ import {
 import { judgeImages } from "./policy/doors.ts";
 import { judgePushes } from "./policy/pushes.ts";
 import { judgeVolumes } from "./policy/volumes.ts";
+import type { Recheck } from "./recheck.ts";
 import { Call } from "./request/call.ts";
-import {
-  type Match,
-  matchEndpoint,
-  type Section,
-} from "./request/endpoints.ts";
+import { type Route, routeOf, type Section } from "./request/endpoints.ts";
 import { Unreadable } from "./request/unreadable.ts";
-import { parseTarget, type Target } from "./request/uri.ts";
 import type { AuthzRequest } from "./wire.ts";
 
 /** What a judge works with. */
@@ -38,95 +34,111 @@ export interface JudgeOptions {
   readonly isExempt: (
     user: string,
     exemptions: Exemptions,
-  ) => Promise<boolean>;
+  ) => Promise<boolean> | boolean;
   readonly log: Log;
   /** Told of every verdict. */
   readonly observe?: (observation: Observation) => void;
 }
 
-/** Decides whether the engine may serve a call; it never throws. */
-export type Judge = (request: AuthzRequest) => Promise<Decision>;
+/**
+ * Decides whether the engine may serve a call; it never throws. Of most calls it
+ * need not think, and so has no promise to make.
+ */
+export type Judge = (request: AuthzRequest) => Promise<Decision> | Decision;
 
 /**
  * Makes the judge.
  *
  * @param options What it works with.
+ * @param admit Has the last word on a guarded call that no policy refuses.
  * @returns The judge. Whatever goes wrong in it is a denial, and is logged.
  */
-export function createJudge(options: JudgeOptions): Judge {
+export function createJudge(
+  options: JudgeOptions,
+  admit?: Recheck["admit"],
+): Judge {
   const { engine, isExempt, log, observe } = options;
 
-  return async (request) => {
+  return (request) => {
     const started = performance.now();
+    const route = routeOf(request);
+    if (route) return judgeGuarded(request, route, started);
+    conclude(request, "other", started);
+    return ALLOW;
+  };
+
+  async function judgeGuarded(
+    request: AuthzRequest,
+    route: Route,
+    started: number,
+  ): Promise<Decision> {
     const { config } = options;
-    let endpoint = "other";
     let denial: Denial | undefined;
     let enforced = true;
     const reasons: string[] = [];
     try {
-      const target = parseTarget(request.uri);
-      const match = matchEndpoint(request.method, target.path);
-      if (match) {
-        endpoint = match.endpoint.name;
-        for (const section of match.endpoint.judges) {
-          const policy = config[section];
-          if (!policy) continue;
-          if (await isExempt(request.user, policy)) {
-            reasons.push(`${shown(request.user)} is exempt from [${section}]`);
-            continue;
-          }
-          const decision = await judgeSection(
-            section,
-            config,
-            request,
-            match,
-            target,
-          );
-          if (decision.allow) {
-            if (decision.because) reasons.push(decision.because);
-            continue;
-          }
-          denial = decision;
-          enforced = policy.enforce;
-          if (enforced) break;
-          // What a policy on trial would refuse, the next may refuse for good.
-          logDenial("would deny", request, decision);
-          reasons.push(
-            `[${section}] is only tried out, and would refuse it: ` +
-              decision.message,
-          );
+      for (const section of route.endpoint.judges) {
+        const policy = config[section];
+        if (!policy) continue;
+        const exempt = isExempt(request.user, policy);
+        if (exempt === true || (exempt !== false && await exempt)) {
+          reasons.push(`${shown(request.user)} is exempt from [${section}]`);
+          continue;
         }
+        const decision = await judgeSection(section, config, request, route);
+        if (decision.allow) {
+          if (decision.because) reasons.push(decision.because);
+          continue;
+        }
+        denial = decision;
+        enforced = policy.enforce;
+        if (enforced) break;
+        // What a policy on trial would refuse, the next may refuse for good.
+        logDenial("would deny", request, decision);
+        reasons.push(
+          `[${section}] is only tried out, and would refuse it: ` +
+            decision.message,
+        );
       }
     } catch (error) {
       denial = denyFor(error);
       enforced = true;
     }
+    conclude(request, route.endpoint.name, started, denial, enforced);
+    if (denial && enforced) return denial;
+    const admitted = admit ? await admit(request, route) : ALLOW;
+    if (!admitted.allow) return admitted;
+    return reasons.length > 0 ? allow(reasons.join("; ")) : ALLOW;
+  }
+
+  function conclude(
+    request: AuthzRequest,
+    endpoint: string,
+    started: number,
+    denial?: Denial,
+    enforced = true,
+  ): void {
     observe?.({
       endpoint,
       verdict: !denial ? "allow" : enforced ? "deny" : "would_deny",
       rule: denial?.rule ?? "",
       seconds: (performance.now() - started) / 1000,
     });
-    if (denial && enforced) {
-      logDenial("denied", request, denial);
-      return denial;
+    if (denial && enforced) logDenial("denied", request, denial);
+    else if (request.method !== "GET" && request.method !== "HEAD") {
+      log.debug?.("allowed", describe(request));
     }
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      log.debug("allowed", describe(request));
-    }
-    return reasons.length > 0 ? allow(reasons.join("; ")) : ALLOW;
-  };
+  }
 
   /** What goes wrong in a policy is that policy's denial. */
   async function judgeSection(
     section: Section,
     config: Config,
     request: AuthzRequest,
-    match: Match,
-    target: Target,
+    route: Route,
   ): Promise<Decision> {
     try {
-      const call = new Call(request, match, target);
+      const call = new Call(request, route);
       switch (section) {
         case "volumes":
           return await judgeVolumes(config.volumes!, call, engine);

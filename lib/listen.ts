@@ -5,7 +5,8 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { PluginHandler } from "./plugin.ts";
+import { STATUS_CODE } from "@std/http";
+import type { PluginHandler, PluginRequest } from "./plugin.ts";
 import { PLUGIN_CONTENT_TYPE } from "./wire.ts";
 
 /** A server that is up. */
@@ -89,17 +90,11 @@ async function listenOnPath(
   let server: Deno.HttpServer;
   try {
     server = Deno.serve({ path, onListen() {} }, async (request) => {
-      const { status, body } = await handler({
-        method: request.method,
-        path: pathOf(request.url),
-        length: lengthOf(request.headers.get("Content-Length")),
-        text: () => request.text(),
-        pieces: () => piecesOf(request.body),
-      });
-      return new Response(body, {
-        status,
-        headers: { "Content-Type": PLUGIN_CONTENT_TYPE },
-      });
+      const { status, body } = await handler(new OwnRequest(request));
+      return new Response(
+        body,
+        status === STATUS_CODE.OK ? OK : { ...OK, status },
+      );
     });
   } catch (error) {
     throw new ListenError(`can't listen on ${path}: ${messageOf(error)}`);
@@ -130,38 +125,62 @@ async function listenOnPath(
   };
 }
 
-/** The engine sends no query; a hostile target need not even be a URL. */
-function pathOf(url: string): string {
-  return url.slice(url.indexOf("/", url.indexOf("://") + 3));
-}
+const OK = { headers: { "Content-Type": PLUGIN_CONTENT_TYPE } };
 
-function lengthOf(header: string | null | undefined): number | undefined {
-  return header ? Number(header) : undefined;
-}
+/** A request as `Deno.serve` takes it. */
+class OwnRequest implements PluginRequest {
+  readonly #request: Request;
+  readonly method: string;
+  readonly path: string;
 
-/** One buffer takes each piece in turn: a long body leaves no garbage. */
-async function* piecesOf(
-  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
-): AsyncGenerator<Uint8Array> {
-  if (!body) return;
-  let reader: ReadableStreamBYOBReader;
-  try {
-    reader = body.getReader({ mode: "byob" });
-  } catch {
-    yield* body; // A short body is there already, and no stream of bytes.
-    return;
+  constructor(request: Request) {
+    this.#request = request;
+    this.method = request.method;
+    // The engine sends no query; a hostile target need not even be a URL.
+    const { url } = request;
+    this.path = url.slice(url.indexOf("/", url.indexOf("://") + 3));
   }
-  let buffer = new ArrayBuffer(PIECE);
-  for (;;) {
-    const { done, value } = await reader.read(new Uint8Array(buffer));
-    if (done || !value) return;
-    yield value;
-    buffer = value.buffer;
+
+  length(): number | undefined {
+    return lengthOf(this.#request.headers.get("Content-Length"));
+  }
+
+  text(): Promise<string> {
+    return this.#request.text();
+  }
+
+  json(): Promise<unknown> {
+    return this.#request.json();
+  }
+
+  async read(take: (piece: Uint8Array) => void): Promise<void> {
+    const { body } = this.#request;
+    if (!body) return;
+    let reader: ReadableStreamBYOBReader;
+    try {
+      reader = body.getReader({ mode: "byob" });
+    } catch {
+      // A short body is there already, and no stream of bytes.
+      for await (const piece of body) take(piece);
+      return;
+    }
+    // One buffer takes each piece in turn: a long body leaves no garbage.
+    let buffer = new ArrayBuffer(PIECE);
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done || !value) return;
+      take(value);
+      buffer = value.buffer;
+    }
   }
 }
 
 /** How much of a long body is read at a time, in bytes. */
 const PIECE = 64 * 1024;
+
+function lengthOf(header: string | null | undefined): number | undefined {
+  return header ? Number(header) : undefined;
+}
 
 /** Makes the directory, and removes the socket file of somebody who is gone. */
 async function makeWay(path: string): Promise<void> {
@@ -215,13 +234,7 @@ async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
   let onLast = () => {};
   let stopping = false;
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
-    const { status, body } = await handler({
-      method: request.method ?? "",
-      path: request.url ?? "",
-      length: lengthOf(request.headers["content-length"]),
-      text: () => textOf(request),
-      pieces: () => request,
-    });
+    const { status, body } = await handler(new PassedRequest(request));
     const bytes = new TextEncoder().encode(body);
     if (stopping) response.setHeader("Connection", "close");
     response.writeHead(status, {
@@ -285,15 +298,52 @@ async function listenOnDescriptor(handler: PluginHandler): Promise<Listener> {
   };
 }
 
-/** Events are cheaper than pieces. */
-function textOf(request: IncomingMessage): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    request.setEncoding("utf8");
-    request.on("data", (piece: string) => text += piece);
-    request.on("end", () => resolve(text));
-    request.on("error", reject);
-  });
+/** A request as `node:http` takes it. Its events are cheaper than its stream. */
+class PassedRequest implements PluginRequest {
+  readonly #request: IncomingMessage;
+  readonly method: string;
+  readonly path: string;
+
+  constructor(request: IncomingMessage) {
+    this.#request = request;
+    this.method = request.method ?? "";
+    this.path = request.url ?? "";
+  }
+
+  length(): number | undefined {
+    return lengthOf(this.#request.headers["content-length"]);
+  }
+
+  text(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      let text = "";
+      this.#request.setEncoding("utf8");
+      this.#request.on("data", (piece: string) => text += piece);
+      this.#request.on("end", () => resolve(text));
+      this.#request.on("error", reject);
+    });
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text());
+  }
+
+  read(take: (piece: Uint8Array) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onData = (piece: Uint8Array) => {
+        try {
+          take(piece);
+        } catch (error) {
+          this.#request.off("data", onData);
+          this.#request.resume(); // To its end all the same.
+          reject(error);
+        }
+      };
+      this.#request.on("data", onData);
+      this.#request.on("end", resolve);
+      this.#request.on("error", reject);
+    });
+  }
 }
 
 function sleep(milliseconds: number): Promise<void> {

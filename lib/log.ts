@@ -16,7 +16,12 @@ export type Fields = Readonly<Record<string, string | number>>;
 export type LogEvent = (message: string, fields?: Fields) => void;
 
 /** A function for each gravity. */
-export type Log = Record<keyof typeof PRIORITIES, LogEvent>;
+export type Log =
+  & Record<Exclude<keyof typeof PRIORITIES, "debug">, LogEvent>
+  & {
+    /** Missing where nobody wants to know. */
+    debug?: LogEvent;
+  };
 
 /** How an event is written. */
 export type LogFormat = "text" | "json";
@@ -62,7 +67,7 @@ export function openLog(
     error: at("error"),
     warning: at("warning"),
     info: at("info"),
-    debug: debug ? at("debug") : () => {},
+    ...(debug && { debug: at("debug") }),
   };
 }
 

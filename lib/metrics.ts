@@ -19,6 +19,8 @@ export interface Observation {
   seconds: number;
 }
 
+type Verdicts = Record<Observation["verdict"], number>;
+
 /** What stands at the time when somebody looks. */
 export interface Standing {
   version: string;
@@ -57,16 +59,21 @@ class Histogram {
 
 /** The counts since the start. */
 export class Metrics {
-  readonly #decisions = new Map<string, number>();
+  /** By endpoint and rule, and then by verdict. */
+  readonly #decisions = new Map<string, Map<string, Verdicts>>();
   readonly #latency = new Histogram();
   readonly #asked = { ok: 0, not_found: 0, failed: 0 };
   readonly #askLatency = new Histogram();
 
   /** @param observation What became of an API call. */
   decided({ endpoint, verdict, rule, seconds }: Observation): void {
-    // All three are names out of the source, never a client's words.
-    const labels = `endpoint="${endpoint}",verdict="${verdict}",rule="${rule}"`;
-    this.#decisions.set(labels, (this.#decisions.get(labels) ?? 0) + 1);
+    let rules = this.#decisions.get(endpoint);
+    if (!rules) this.#decisions.set(endpoint, rules = new Map());
+    let verdicts = rules.get(rule);
+    if (!verdicts) {
+      rules.set(rule, verdicts = { allow: 0, deny: 0, would_deny: 0 });
+    }
+    verdicts[verdict]++;
     this.#latency.observe(seconds);
   }
 
@@ -90,8 +97,15 @@ export class Metrics {
   *#lines({ version, generation, reloaded }: Standing): Generator<string> {
     const decisions = "docker_policy_decisions_total";
     yield* head(decisions, "counter", "Verdicts on calls of the engine's API.");
-    for (const [labels, count] of this.#decisions) {
-      yield `${decisions}{${labels}} ${count}`;
+    for (const [endpoint, rules] of this.#decisions) {
+      for (const [rule, verdicts] of rules) {
+        for (const [verdict, count] of Object.entries(verdicts)) {
+          if (count === 0) continue;
+          // All three are names out of the source, never a client's words.
+          yield `${decisions}{endpoint="${endpoint}",verdict="${verdict}",` +
+            `rule="${rule}"} ${count}`;
+        }
+      }
     }
     const latency = "docker_policy_decision_duration_seconds";
     yield* head(latency, "histogram", "Time that a verdict took.");

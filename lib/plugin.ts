@@ -8,12 +8,12 @@ import type { Judge } from "./judge.ts";
 import type { Log } from "./log.ts";
 import type { Recheck } from "./recheck.ts";
 import {
-  type AuthzRequest,
   formatDecision,
   formatError,
-  parseAuthzRequest,
-  parseAuthzResponse,
   peekCall,
+  readAuthzRequest,
+  readAuthzResponse,
+  unreadableMessage,
   WireError,
 } from "./wire.ts";
 import { ALLOW, type Decision, shown } from "./policy/decision.ts";
@@ -23,12 +23,18 @@ export interface PluginRequest {
   method: string;
   /** Path of the request target, and its query if there is one. */
   path: string;
-  /** Length of the body in bytes, where the request says it. */
-  length?: number;
+  /** @returns Length of the body in bytes, where the request says it. */
+  length(): number | undefined;
   /** Reads the body at once. */
   text(): Promise<string>;
-  /** Reads the body piece by piece; a piece is good until the next one. */
-  pieces(): AsyncIterable<Uint8Array>;
+  /** Reads the body at once, as JSON; rejected with SyntaxError for none. */
+  json(): Promise<unknown>;
+  /**
+   * Reads the body to its end, piece by piece.
+   *
+   * @param take Gets the pieces; each is good until the next one.
+   */
+  read(take: (piece: Uint8Array) => void): Promise<void>;
 }
 
 /** The answer to it; the content type is always the plugin API's. */
@@ -50,7 +56,7 @@ const MESSAGE_LIMIT = 8 * 1024 * 1024;
 const HELD_LIMIT = 64 * 1024 * 1024;
 
 /** How far into a message to look for the call that it is about, in bytes. */
-const BEGINNING = 64 * 1024;
+const BEGINNING = { first: 1024, last: 64 * 1024 };
 
 /** Up to this length a message is read at once, in bytes: that is cheaper. */
 const SHORT = 64 * 1024;
@@ -68,31 +74,31 @@ export function pluginHandler(
   recheck: Recheck,
   log: Log,
 ): PluginHandler {
-  async function decide(request: AuthzRequest): Promise<Decision> {
-    const decision = await judge(request);
-    return decision.allow ? await recheck.admit(request) : decision;
-  }
-
   async function respond(
     path: string,
     body: PluginRequest,
   ): Promise<PluginResponse> {
     switch (path) {
+      case "/AuthZPlugin.AuthZReq": {
+        const decision = judge(readAuthzRequest(await readJson(body)));
+        return decided(
+          decision instanceof Promise ? await decision : decision,
+        );
+      }
+      case "/AuthZPlugin.AuthZRes": {
+        const text = await readIf(body, (beginning) => {
+          const call = peekCall(beginning);
+          return call && recheck.concerns(call);
+        });
+        if (text === undefined) return ALLOWED;
+        const response = readAuthzResponse(parse(text));
+        return recheck.concerns(response.request)
+          ? decided(await recheck.judge(response))
+          : ALLOWED;
+      }
       case "/Plugin.Activate":
         await drain(body);
         return { status: STATUS_CODE.OK, body: '{"Implements":["authz"]}' };
-      case "/AuthZPlugin.AuthZReq":
-        return decided(await decide(parseAuthzRequest(await readText(body))));
-      case "/AuthZPlugin.AuthZRes": {
-        const text = await readIfConcerned(body, recheck);
-        if (text === undefined) return decided(ALLOW);
-        const response = parseAuthzResponse(text);
-        return decided(
-          recheck.concerns(response.request)
-            ? await recheck.judge(response)
-            : ALLOW,
-        );
-      }
       default:
         await drain(body);
         return { status: STATUS_CODE.NotFound, body: formatError("not found") };
@@ -117,70 +123,87 @@ export function pluginHandler(
   };
 }
 
+const ALLOWED: PluginResponse = {
+  status: STATUS_CODE.OK,
+  body: formatDecision(ALLOW),
+};
+
 function decided(decision: Decision): PluginResponse {
-  return { status: STATUS_CODE.OK, body: formatDecision(decision) };
+  return decision.allow
+    ? ALLOWED
+    : { status: STATUS_CODE.OK, body: formatDecision(decision) };
 }
 
 /** An answer before the end of a message breaks the connection. */
-async function drain(body: PluginRequest): Promise<void> {
-  for await (const _ of body.pieces());
+function drain(body: PluginRequest): Promise<void> {
+  return body.read(() => {});
 }
 
-async function readText(body: PluginRequest): Promise<string> {
-  return await readIf(body, () => true) ?? "";
+async function readJson(body: PluginRequest): Promise<unknown> {
+  const length = body.length();
+  if (length === undefined || length > SHORT) {
+    return parse(await readLong(body, () => true) ?? "");
+  }
+  try {
+    return await body.json();
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw unreadableMessage(length === 0);
+  }
 }
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw unreadableMessage(text === "");
+  }
+}
+
+/** Tells by the beginning of a message; undefined where that is too short. */
+type IsWanted = (beginning: string) => boolean | undefined;
 
 /**
- * Reads a response message to its end, and keeps it only where it matters: the
- * others can be megabytes, and nothing hangs on them.
+ * Reads a message to its end, and keeps it only where it is wanted: response
+ * messages can be megabytes, and on most of them nothing hangs.
+ *
+ * @param body The message.
+ * @param isWanted Tells whether it is.
+ * @returns The text, or undefined where it isn't wanted.
  */
-function readIfConcerned(
+async function readIf(
   body: PluginRequest,
-  recheck: Recheck,
+  isWanted: IsWanted,
 ): Promise<string | undefined> {
-  return readIf(body, (beginning) => {
-    const call = peekCall(beginning);
-    return call && recheck.concerns(call);
-  });
+  const length = body.length();
+  if (length === undefined || length > SHORT) {
+    return await readLong(body, isWanted);
+  }
+  const text = await body.text();
+  return isWanted(text) === false ? undefined : text;
 }
 
 /** How much is held now. */
 let held = 0;
 
-function beginning(pieces: readonly Uint8Array[]): string {
-  const decoder = new TextDecoder();
-  return pieces.map((piece) => decoder.decode(piece, { stream: true }))
-    .join("");
-}
-
-/**
- * Reads a message as long as it is wanted, and to its end otherwise.
- *
- * @param body The message.
- * @param isWanted Tells by its beginning; undefined where that is too short.
- * @returns The text, or undefined where it isn't wanted.
- */
-async function readIf(
+/** The same, where the message may be long. */
+async function readLong(
   body: PluginRequest,
-  isWanted: (beginning: string) => boolean | undefined,
+  isWanted: IsWanted,
 ): Promise<string | undefined> {
-  if (body.length !== undefined && body.length <= SHORT) {
-    const text = await body.text();
-    return isWanted(text) === false ? undefined : text;
-  }
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let wanted: boolean | undefined;
   let length = 0;
-  let look = 0;
+  let look = BEGINNING.first;
   try {
-    for await (const piece of body.pieces()) {
-      if (wanted === false) continue;
+    await body.read((piece) => {
+      if (wanted === false) return;
       pieces.push(new Uint8Array(piece));
       length += piece.length;
       held += piece.length;
-      if (wanted === undefined && length >= look && look <= BEGINNING) {
-        wanted = isWanted(beginning(pieces));
-        look = 2 * length; // Pieces can be single bytes.
+      while (wanted === undefined && look <= length && look <= BEGINNING.last) {
+        wanted = isWanted(beginning(pieces, look));
+        look *= 4;
       }
       if (wanted === false) pieces.length = 0;
       if (length > MESSAGE_LIMIT) {
@@ -189,11 +212,22 @@ async function readIf(
       if (held > HELD_LIMIT) {
         throw new WireError("too many long messages at once");
       }
-    }
+    });
     if (wanted === false) return undefined;
     const text = await new Blob(pieces).text();
     return wanted === undefined && isWanted(text) === false ? undefined : text;
   } finally {
     held -= length;
   }
+}
+
+function beginning(pieces: readonly Uint8Array[], length: number): string {
+  const decoder = new TextDecoder();
+  let text = "";
+  for (const piece of pieces) {
+    text += decoder.decode(piece.subarray(0, length), { stream: true });
+    length -= piece.length;
+    if (length <= 0) break;
+  }
+  return text;
 }

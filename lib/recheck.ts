@@ -4,13 +4,13 @@
  *
  * @module
  */
+import type { Config } from "./config.ts";
 import type { ContainerFacts } from "./engine.ts";
 import type { Exemptions } from "./identity.ts";
 import { describe, type JudgeOptions } from "./judge.ts";
 import { ALLOW, type Decision, deny, shown } from "./policy/decision.ts";
 import { judgeContainerMounts } from "./policy/volumes.ts";
-import { type EndpointName, matchEndpoint } from "./request/endpoints.ts";
-import { parseTarget } from "./request/uri.ts";
+import { type EndpointName, type Route, routeOf } from "./request/endpoints.ts";
 import type { AuthzRequest, AuthzResponse } from "./wire.ts";
 
 /** Looks again when the engine has served a call. */
@@ -20,9 +20,10 @@ export interface Recheck {
    * to a container that may be what comes of one.
    *
    * @param request A call that the first line lets through.
+   * @param route Its row in the endpoint table.
    * @returns Whether it may go on. It never throws.
    */
-  admit(request: AuthzRequest): Promise<Decision>;
+  admit(request: AuthzRequest, route: Route): Promise<Decision> | Decision;
   /**
    * @param call The call that was served.
    * @returns Whether the rest of the message has to be read.
@@ -49,6 +50,8 @@ const CONTAINER_CALLS: ReadonlySet<EndpointName> = new Set([
   "container archive",
 ]);
 
+type VolumesSection = NonNullable<Config["volumes"]>;
+
 /** How much of a request's body an alert shows, in bytes. */
 const SHOWN_BODY = 16 * 1024;
 
@@ -74,30 +77,40 @@ export function createRecheck(options: JudgeOptions): Recheck {
     return underWay.length > 0;
   }
 
-  async function admit(request: AuthzRequest): Promise<Decision> {
-    const policy = options.config.volumes;
-    if (!policy?.enforce) return ALLOW;
-    const match = matchEndpoint(request.method, parseTarget(request.uri).path);
-    if (!match) return ALLOW;
-    if (match.endpoint.name === "container create") {
-      underWay.push(Date.now());
-      return ALLOW;
-    }
-    if (!CONTAINER_CALLS.has(match.endpoint.name) || !isCreating()) {
-      return ALLOW;
-    }
+  async function hold(
+    request: AuthzRequest,
+    policy: VolumesSection,
+    subject: string,
+  ): Promise<Decision> {
     if (await isExempt(request.user, policy)) return ALLOW;
-    const container = await engine.inspectContainer(match.subject);
-    if (container) {
-      return judgeContainerMounts(policy, match.subject, container);
-    }
+    const container = await engine.inspectContainer(subject);
+    if (container) return judgeContainerMounts(policy, subject, container);
     return isCreating()
       ? deny(
         "recheck",
-        `container ${shown(match.subject)} is not known, or not made yet: ` +
+        `container ${shown(subject)} is not known, or not made yet: ` +
           "try again",
       )
       : ALLOW;
+  }
+
+  async function holdOrRefuse(
+    request: AuthzRequest,
+    policy: VolumesSection,
+    subject: string,
+  ): Promise<Decision> {
+    let decision: Decision;
+    try {
+      decision = await hold(request, policy, subject);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      decision = deny("recheck", `request can't be checked: ${why}`);
+    }
+    if (!decision.allow) {
+      const { rule, message } = decision;
+      log.warning("denied", { ...describe(request), rule, reason: message });
+    }
+    return decision;
   }
 
   async function judge(
@@ -149,26 +162,21 @@ export function createRecheck(options: JudgeOptions): Recheck {
   }
 
   return {
-    async admit(request) {
-      if (request.method === "GET" || request.method === "HEAD") return ALLOW;
-      let decision: Decision;
-      try {
-        decision = await admit(request);
-      } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
-        decision = deny("recheck", `request can't be checked: ${why}`);
+    admit(request, { endpoint, subject }) {
+      const policy = options.config.volumes;
+      if (!policy?.enforce) return ALLOW;
+      if (endpoint.name === "container create") {
+        underWay.push(Date.now());
+        return ALLOW;
       }
-      if (!decision.allow) {
-        const { rule, message } = decision;
-        log.warning("denied", { ...describe(request), rule, reason: message });
-      }
-      return decision;
+      return CONTAINER_CALLS.has(endpoint.name) && isCreating()
+        ? holdOrRefuse(request, policy, subject)
+        : ALLOW;
     },
 
-    concerns({ method, uri }) {
-      if (!options.config.volumes?.enforce) return false;
-      const { path } = parseTarget(uri);
-      return matchEndpoint(method, path)?.endpoint.name === "container create";
+    concerns(call) {
+      return options.config.volumes?.enforce === true &&
+        routeOf(call)?.endpoint.name === "container create";
     },
 
     async judge(response) {
@@ -189,19 +197,24 @@ export function createRecheck(options: JudgeOptions): Recheck {
 }
 
 /** `ContainerCreateResponse` in moby's api/types/container. */
-function containerId(body?: Uint8Array): string {
-  const { Id } = JSON.parse(new TextDecoder().decode(body));
+function containerId(body = ""): string {
+  const { Id } = JSON.parse(
+    new TextDecoder().decode(Uint8Array.fromBase64(body)),
+  );
   if (typeof Id === "string" && Id !== "") return Id;
   throw new Error("the engine's answer names no container");
 }
 
-function showRequest({ user, method, uri, headers, body }: AuthzRequest) {
+function showRequest(
+  { user, method, uri, headers, body = "" }: AuthzRequest,
+) {
+  const bytes = Uint8Array.fromBase64(body);
   return JSON.stringify({
     user,
     method,
     uri,
     headers,
-    body: new TextDecoder().decode(body?.subarray(0, SHOWN_BODY)),
-    bodyLength: body?.length ?? 0,
+    body: new TextDecoder().decode(bytes.subarray(0, SHOWN_BODY)),
+    bodyLength: bytes.length,
   });
 }

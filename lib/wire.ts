@@ -19,8 +19,8 @@ export interface AuthzRequest {
   uri: string;
   /** Headers under Go's canonical names; of a repeated one, the last value. */
   headers: Readonly<Record<string, string>>;
-  /** The body, where the engine passes it on; never empty. */
-  body?: Uint8Array<ArrayBuffer>;
+  /** The body in base64, where the engine passes it on; never empty. */
+  body?: string;
 }
 
 /** What the engine says of an API call after it served it. */
@@ -32,8 +32,8 @@ export interface AuthzResponse {
    * on its way already (`Write` in moby's pkg/authorization/response.go).
    */
   status: number;
-  /** The answer's body, where the engine passes it on; never empty. */
-  body?: Uint8Array<ArrayBuffer>;
+  /** The answer's body in base64, where the engine passes it on; never empty. */
+  body?: string;
 }
 
 /** A message that no engine sends. */
@@ -48,31 +48,31 @@ export class WireError extends Error {
 /**
  * Reads the engine's `AuthZReq` message.
  *
- * @param text The HTTP body.
+ * @param message The HTTP body, as `JSON.parse` reads it.
  * @returns The message.
  * @throws {WireError} where it is not what an engine sends.
  */
-export function parseAuthzRequest(text: string): AuthzRequest {
-  return requestOf(parseMessage(text));
+export function readAuthzRequest(message: unknown): AuthzRequest {
+  return requestOf(objectOf(message));
 }
 
 /**
  * Reads the engine's `AuthZRes` message.
  *
- * @param text The HTTP body.
+ * @param message The HTTP body, as `JSON.parse` reads it.
  * @returns The message.
  * @throws {WireError} where it is not what an engine sends.
  */
-export function parseAuthzResponse(text: string): AuthzResponse {
-  const message = parseMessage(text);
-  const { ResponseStatusCode: status = 0 } = message;
+export function readAuthzResponse(message: unknown): AuthzResponse {
+  const fields = objectOf(message);
+  const { ResponseStatusCode: status = 0 } = fields;
   if (typeof status !== "number") {
     throw new WireError("ResponseStatusCode is not a number");
   }
   return {
-    request: requestOf(message),
+    request: requestOf(fields),
     status,
-    ...bodyOf(message, "ResponseBody"),
+    ...bodyOf(fields, "ResponseBody"),
   };
 }
 
@@ -101,30 +101,30 @@ export function peekCall(
   }
 }
 
-function parseMessage(text: string): Record<string, unknown> {
-  if (text === "") {
-    // Its client sends the same message again, which it has emptied by then
-    // (`callWithRetry` in moby's pkg/plugins/client.go).
-    throw new WireError(
-      "the engine lost its message when a connection broke: try again",
-    );
-  }
-  let message: unknown;
-  try {
-    message = JSON.parse(text);
-  } catch {
-    throw new WireError("the message is not JSON");
-  }
+/**
+ * Says what is wrong with a message that could not be read.
+ *
+ * @param isEmpty Whether nothing was posted.
+ * @returns The error for the engine and the log.
+ */
+export function unreadableMessage(isEmpty: boolean): WireError {
+  return new WireError(
+    isEmpty
+      // Its client sends the same message again, which it has emptied by then
+      // (`callWithRetry` in moby's pkg/plugins/client.go).
+      ? "the engine lost its message when a connection broke: try again"
+      : "the message is not JSON",
+  );
+}
+
+function objectOf(message: unknown): Record<string, unknown> {
   if (!isRecord(message)) throw new WireError("the message is not an object");
   return message;
 }
 
 function requestOf(message: Record<string, unknown>): AuthzRequest {
   const headers = message.RequestHeaders ?? {};
-  if (
-    !isRecord(headers) ||
-    !Object.values(headers).every((value) => typeof value === "string")
-  ) {
+  if (!isRecord(headers) || !areStrings(headers)) {
     throw new WireError("RequestHeaders is not an object of strings");
   }
   const method = stringOf(message, "RequestMethod");
@@ -136,7 +136,7 @@ function requestOf(message: Record<string, unknown>): AuthzRequest {
     user: stringOf(message, "User"),
     method,
     uri,
-    headers: headers as Record<string, string>,
+    headers,
     ...bodyOf(message, "RequestBody"),
   };
 }
@@ -166,6 +166,15 @@ export function formatError(problem: string): string {
   return JSON.stringify({ Allow: false, Err: problem });
 }
 
+function areStrings(
+  values: Record<string, unknown>,
+): values is Record<string, string> {
+  for (const name in values) {
+    if (typeof values[name] !== "string") return false;
+  }
+  return true;
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -181,14 +190,7 @@ function stringOf(message: Record<string, unknown>, field: string): string {
 function bodyOf(
   message: Record<string, unknown>,
   field: string,
-): { body?: Uint8Array<ArrayBuffer> } {
+): { body?: string } {
   const base64 = stringOf(message, field);
-  if (base64 === "") return {};
-  try {
-    return {
-      body: Uint8Array.fromBase64(base64, { lastChunkHandling: "strict" }),
-    };
-  } catch {
-    throw new WireError(`${field} is not base64`);
-  }
+  return base64 === "" ? {} : { body: base64 };
 }

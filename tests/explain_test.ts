@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { UsageError } from "../lib/args.ts";
 import { readQuestion } from "../lib/explain.ts";
 import { InvalidReference } from "../lib/reference.ts";
-import { bytes } from "./requests.ts";
+import { base64, bytes } from "./requests.ts";
 
 const noBody = () => Promise.reject(new Error("no standard input here"));
 
@@ -14,7 +14,7 @@ async function createOf(...words: string[]) {
   const { request } = await readQuestion(["run", "--", ...words], noBody);
   return {
     uri: request.uri,
-    body: JSON.parse(new TextDecoder().decode(request.body)),
+    body: JSON.parse(atob(request.body ?? "")),
   };
 }
 
@@ -75,7 +75,7 @@ Deno.test("explain: a body from standard input, and who asks", async () => {
     method: "POST",
     uri: "/containers/create",
     headers: { "Content-Type": "application/json", "Content-Length": "13" },
-    body: bytes('{"Image":"b"}'),
+    body: base64('{"Image":"b"}'),
   });
 });
 

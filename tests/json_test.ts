@@ -1,26 +1,46 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { JsonObject, type JsonValue, parseJson } from "../lib/request/json.ts";
+import { fieldName, type JsonValue, parseJson } from "../lib/request/json.ts";
 import { Unreadable } from "../lib/request/unreadable.ts";
-import { bytes } from "./requests.ts";
+import { base64 } from "./requests.ts";
 
 function parse(text: string): JsonValue {
-  return parseJson(bytes(text));
+  return parseJson(base64(text));
 }
 
 function refused(body: string | Uint8Array<ArrayBuffer>): string {
   return assertThrows(
-    () => parseJson(typeof body === "string" ? bytes(body) : body),
+    () => parseJson(typeof body === "string" ? base64(body) : body.toBase64()),
     Unreadable,
   ).message;
 }
 
-/** The value as `JSON.parse` would give it. */
+/** The value as `JSON.parse` would give it, but for numbers and truth. */
 function plain(value: JsonValue): unknown {
-  if (Array.isArray(value)) return value.map(plain);
-  if (!(value instanceof JsonObject)) return value;
-  return Object.fromEntries(
-    value.entries.map(([key, inner]) => [key, plain(inner)]),
-  );
+  switch (value.type) {
+    case "object":
+      return Object.fromEntries(
+        value.entries.map(([key, inner]) => [key, plain(inner)]),
+      );
+    case "list":
+      return value.elements.map(plain);
+    case "string":
+      return value.string;
+    case "null":
+      return null;
+    default:
+      return value.type;
+  }
+}
+
+/** What {@link plain} makes of numbers and truth. */
+function typed(_key: string, value: unknown): unknown {
+  return typeof value === "number" || typeof value === "boolean"
+    ? typeof value
+    : value;
+}
+
+function keys(text: string): string[] {
+  return parse(text).entries.map(([key]) => key);
 }
 
 Deno.test("json: what is JSON reads as JSON.parse reads it", () => {
@@ -46,7 +66,7 @@ Deno.test("json: what is JSON reads as JSON.parse reads it", () => {
       '{"\\u0042inds":["\\u002fx"]}',
     ]
   ) {
-    assertEquals(plain(parse(text)), JSON.parse(text), text);
+    assertEquals(plain(parse(text)), JSON.parse(text, typed), text);
   }
 });
 
@@ -66,7 +86,12 @@ Deno.test("json: numbers have JSON's grammar", () => {
       "1e999",
     ]
   ) {
-    assertEquals(parse(text), Number(text), text);
+    assertEquals(parse(text).type, "number", text);
+    assertEquals(
+      plain(parse(`[${text},{"a":${text}}, ${text} ]`)),
+      ["number", { a: "number" }, "number"],
+      text,
+    );
   }
   for (
     const text of [
@@ -162,15 +187,15 @@ Deno.test("json: nothing but white space may follow the value", () => {
 
 Deno.test("json: repeated keys stay apart, in their order", () => {
   assertEquals(
-    (parse('{"a":1,"A":2,"a":3,"\\u0061":4}') as JsonObject).entries,
-    [["a", 1], ["A", 2], ["a", 3], ["a", 4]],
+    parse('{"a":null,"A":"2","a":[],"\\u0061":{}}').entries
+      .map(([key, value]) => [key, plain(value)]),
+    [["a", null], ["A", "2"], ["a", []], ["a", {}]],
   );
 });
 
 Deno.test("json: no key is special", () => {
   assertEquals(
-    (parse('{"__proto__":{"Binds":1},"constructor":2}') as JsonObject).entries
-      .map(([key]) => key),
+    keys('{"__proto__":{"Binds":1},"constructor":2}'),
     ["__proto__", "constructor"],
   );
 });
@@ -188,12 +213,9 @@ Deno.test("json: lone surrogates become U+FFFD, as in Go", () => {
       ['"\\uDBFF\\uDFFF"', "\u{10ffff}"],
     ] as const
   ) {
-    assertEquals(parse(text), value, text);
+    assertEquals(parse(text).string, value, text);
   }
-  assertEquals(
-    (parse('{"\\ud800":1}') as JsonObject).entries,
-    [["\ufffd", 1]],
-  );
+  assertEquals(keys('{"\\ud800":1}'), ["\ufffd"]);
 });
 
 Deno.test("json: what is not UTF-8 is refused", () => {
@@ -233,4 +255,84 @@ Deno.test("json: 500 levels are read, more are refused at any depth", () => {
     refused('{"a":'.repeat(501)),
     "its body is nested deeper than 500 levels",
   );
+});
+
+Deno.test("json: a text keeps its values while others are read", () => {
+  const short = parse('{"a":["one",{"b":"two"}]}');
+  const [[, list]] = short.entries;
+  const other = parse('[{"b":"eins"},"zwei"]');
+  const long = parse(`["${"x".repeat(100_000)}",{"c":"three"}]`);
+  assertEquals(plain(list), ["one", { b: "two" }]);
+  assertEquals(plain(other), [{ b: "eins" }, "zwei"]);
+  assertThrows(() => parse("[1"), Unreadable);
+  assertEquals(plain(short), { a: ["one", { b: "two" }] });
+  assertEquals(plain(long.elements[1]), { c: "three" });
+  assertEquals(plain(other), [{ b: "eins" }, "zwei"]);
+});
+
+Deno.test("json: nothing of a text before shows behind a shorter one", () => {
+  parse(`["${"x".repeat(1000)}"]`);
+  for (const text of ['["a', "[1,", '{"a"', "nul", "-", '"\\u00', "["]) {
+    refused(text);
+  }
+});
+
+Deno.test("json: rows suffice for the shortest tokens, at every length", () => {
+  for (const count of [1, 2, 3, 100, 16_383, 16_384, 100_000]) {
+    const list = parse(`[${"1,".repeat(count)}1]`);
+    assertEquals(list.elements.length, count + 1);
+    assertEquals(list.elements.at(-1)?.type, "number");
+    const open = "[".repeat(499);
+    const shut = "]".repeat(499);
+    const nested = parse(`[${"1,".repeat(count)}${open}1${shut}]`);
+    assertEquals(nested.elements.length, count + 1);
+    assertEquals(nested.elements.at(-1)?.type, "list");
+    const object = parse(`{${'"":0,'.repeat(count)}"a":0}`);
+    assertEquals(object.entries.length, count + 1);
+  }
+});
+
+Deno.test("json: a body that is no base64 is refused", () => {
+  for (const body of ["*", "YQ", "YR==", "_-8=", "e30", "e30=e30="]) {
+    assertEquals(
+      assertThrows(() => parseJson(body), Unreadable).message,
+      "its body did not arrive as base64",
+      body,
+    );
+  }
+});
+
+Deno.test("json: fields are found whatever their hash", () => {
+  // "Aa" and "BB" have one hash in the manner of 31 * hash + code.
+  const names = ["aa", "bb", "ab", "bB", "Aa", "BB", "c\u0001", "C!"];
+  for (const name of ["aa", "bb", "cc"]) {
+    const object = parse(
+      `{${
+        names.map((key) => `${JSON.stringify(key)}:${JSON.stringify(key)}`)
+      }}`,
+    );
+    assertEquals(
+      object.field(fieldName(name))?.string,
+      names.find((key) => key.toLowerCase() === name),
+      name,
+    );
+  }
+});
+
+Deno.test("json: a repeated field is found among few and many", () => {
+  const many = Array.from({ length: 1000 }, (_, at) => `"key${at}":0`);
+  for (const others of [[], many.slice(0, 200), many.slice(0, 300), many]) {
+    const texts = (...keys: string[]) =>
+      `{${[...others, ...keys.map((key) => `"${key}":0`)]}}`;
+    assertEquals(parse(texts("Aa", "bB")).repeatedField(), undefined);
+    assertEquals(parse(texts("Aa", "\u212a")).repeatedField(), undefined);
+    assertEquals(parse(texts("Aa", "b", "aA")).repeatedField(), "aa");
+    assertEquals(parse(texts("s", "\u017f")).repeatedField(), "s");
+    assertEquals(
+      parse(texts("Ss", "b", "\\u0053\u017f")).repeatedField(),
+      "ss",
+    );
+    // One hash, and two names.
+    assertEquals(parse(texts("@", "`")).repeatedField(), undefined);
+  }
 });

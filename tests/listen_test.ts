@@ -5,18 +5,20 @@ import { bytes } from "./requests.ts";
 
 /** Answers with what it was asked. */
 const ECHO: PluginHandler = async (request) => {
-  const { method, path, length } = request;
+  const { method, path } = request;
   return {
     status: path === "/teapot" ? 418 : 200,
     body: `${method} ${path} ${
-      length === undefined ? await gathered(request) : await request.text()
+      request.length() === undefined
+        ? await gathered(request)
+        : await request.text()
     }`,
   };
 };
 
-async function gathered({ pieces }: PluginRequest): Promise<string> {
+async function gathered(request: PluginRequest): Promise<string> {
   const kept: Uint8Array<ArrayBuffer>[] = [];
-  for await (const piece of pieces()) kept.push(new Uint8Array(piece));
+  await request.read((piece) => kept.push(new Uint8Array(piece)));
   return await new Blob(kept).text();
 }
 

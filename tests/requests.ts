@@ -6,8 +6,7 @@
 import type { Engine } from "../lib/engine.ts";
 import type { Decision } from "../lib/policy/decision.ts";
 import { Call } from "../lib/request/call.ts";
-import { matchEndpoint } from "../lib/request/endpoints.ts";
-import { parseTarget } from "../lib/request/uri.ts";
+import { routeOf } from "../lib/request/endpoints.ts";
 import type { AuthzRequest } from "../lib/wire.ts";
 
 const encoder = new TextEncoder();
@@ -15,6 +14,11 @@ const encoder = new TextEncoder();
 /** UTF-8 bytes of a text. */
 export function bytes(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
+}
+
+/** A text as the engine sends bodies: in base64. */
+export function base64(text: string): string {
+  return bytes(text).toBase64();
 }
 
 /**
@@ -33,30 +37,33 @@ export function request(
   if (body === undefined) {
     return { user: "", method, uri, headers: headers ?? {} };
   }
-  const content = bytes(typeof body === "string" ? body : JSON.stringify(body));
+  const text = typeof body === "string" ? body : JSON.stringify(body);
   return {
     user: "",
     method,
     uri,
     headers: headers ?? {
       "Content-Type": "application/json",
-      "Content-Length": String(content.length),
+      "Content-Length": String(bytes(text).length),
     },
-    body: content,
+    body: base64(text),
   };
 }
 
 /** A request, read; it has to be one of the endpoint table. */
 export function callOf(authz: AuthzRequest): Call {
-  const target = parseTarget(authz.uri);
-  const match = matchEndpoint(authz.method, target.path);
-  if (!match) throw new Error(`no endpoint for ${authz.method} ${authz.uri}`);
-  return new Call(authz, match, target);
+  const route = routeOf(authz);
+  if (!route) throw new Error(`no endpoint for ${authz.method} ${authz.uri}`);
+  return new Call(authz, route);
 }
 
 /** An engine that gives these answers; any other question is a mistake. */
 export function engineWith(answers: Partial<Engine>): Engine {
-  return answers as Engine;
+  return {
+    inspectImageVolumes: (...image: Parameters<Engine["inspectImage"]>) =>
+      answers.inspectImage!(...image),
+    ...answers,
+  } as Engine;
 }
 
 /** A decision in one line: `allowed`, or the denial's message. */

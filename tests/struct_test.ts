@@ -1,11 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type JsonObject, parseJson } from "../lib/request/json.ts";
-import { foldKey, Struct } from "../lib/request/struct.ts";
+import { foldKey } from "../lib/request/fold.ts";
+import { parseJson } from "../lib/request/json.ts";
+import { Struct } from "../lib/request/struct.ts";
 import { Unreadable } from "../lib/request/unreadable.ts";
-import { bytes } from "./requests.ts";
+import { base64 } from "./requests.ts";
 
 function struct(text: string): Struct {
-  return new Struct(parseJson(bytes(text)) as JsonObject, "the body");
+  return new Struct(parseJson(base64(text)), "the body");
 }
 
 function refused(read: () => unknown): string {

@@ -3,16 +3,24 @@ import { ALLOW, deny } from "../lib/policy/decision.ts";
 import {
   formatDecision,
   formatError,
-  parseAuthzRequest,
-  parseAuthzResponse,
   peekCall,
+  readAuthzRequest,
+  readAuthzResponse,
   WireError,
 } from "../lib/wire.ts";
-import { bytes } from "./requests.ts";
+import { base64 } from "./requests.ts";
+
+function readRequest(text: string) {
+  return readAuthzRequest(JSON.parse(text));
+}
+
+function readResponse(message: unknown) {
+  return readAuthzResponse(JSON.parse(JSON.stringify(message)));
+}
 
 Deno.test("wire: a message as an engine sends it", () => {
   assertEquals(
-    parseAuthzRequest(JSON.stringify({
+    readRequest(JSON.stringify({
       User: "dwalsh",
       UserAuthNMethod: "TLS",
       RequestMethod: "POST",
@@ -29,7 +37,7 @@ Deno.test("wire: a message as an engine sends it", () => {
       method: "POST",
       uri: "/v1.41/containers/create?name=a&b",
       headers: { "Content-Length": "13", "Content-Type": "application/json" },
-      body: bytes('{"Image":"b"}'),
+      body: base64('{"Image":"b"}'),
     },
   );
 });
@@ -45,21 +53,21 @@ Deno.test("wire: what is empty is left out, or null", () => {
     ]
   ) {
     const message = { RequestMethod: "GET", RequestUri: "/_ping", ...more };
-    assertEquals(parseAuthzRequest(JSON.stringify(message)), bare);
+    assertEquals(readRequest(JSON.stringify(message)), bare);
   }
 });
 
 Deno.test("wire: any bytes can be a body", () => {
   assertEquals(
-    parseAuthzRequest(
+    readRequest(
       '{"RequestMethod":"POST","RequestUri":"/x","RequestBody":"AP+AIA=="}',
     ).body,
-    new Uint8Array([0x00, 0xff, 0x80, 0x20]),
+    new Uint8Array([0x00, 0xff, 0x80, 0x20]).toBase64(),
   );
 });
 
 Deno.test("wire: no header name is special", () => {
-  const { headers } = parseAuthzRequest(
+  const { headers } = readRequest(
     '{"RequestMethod":"GET","RequestUri":"/","RequestHeaders":' +
       '{"__proto__":"a","Constructor":"b"}}',
   );
@@ -73,8 +81,6 @@ Deno.test("wire: what no engine sends is refused", () => {
   const ok = { RequestMethod: "GET", RequestUri: "/" };
   for (
     const [text, problem] of [
-      ["", "the engine lost its message when a connection broke: try again"],
-      ["{", "the message is not JSON"],
       ["null", "the message is not an object"],
       ["[]", "the message is not an object"],
       ["1", "the message is not an object"],
@@ -85,10 +91,6 @@ Deno.test("wire: what no engine sends is refused", () => {
       [{ ...ok, RequestUri: ["/"] }, "RequestUri is not a string"],
       [{ ...ok, User: { Name: "x" } }, "User is not a string"],
       [{ ...ok, RequestBody: [1] }, "RequestBody is not a string"],
-      [{ ...ok, RequestBody: "*" }, "RequestBody is not base64"],
-      [{ ...ok, RequestBody: "YQ" }, "RequestBody is not base64"],
-      [{ ...ok, RequestBody: "YR==" }, "RequestBody is not base64"],
-      [{ ...ok, RequestBody: "_-8=" }, "RequestBody is not base64"],
       [
         { ...ok, RequestHeaders: [] },
         "RequestHeaders is not an object of strings",
@@ -109,7 +111,7 @@ Deno.test("wire: what no engine sends is refused", () => {
   ) {
     const message = typeof text === "string" ? text : JSON.stringify(text);
     assertEquals(
-      assertThrows(() => parseAuthzRequest(message), WireError).message,
+      assertThrows(() => readRequest(message), WireError).message,
       problem,
       message,
     );
@@ -132,13 +134,13 @@ Deno.test("wire: a response message as an engine sends it", () => {
     uri: "/containers/create",
     headers: { "Content-Type": "application/json" },
   };
-  assertEquals(parseAuthzResponse(JSON.stringify(message)), {
+  assertEquals(readResponse(message), {
     request,
     status: 201,
-    body: bytes('{"Id":"abc"}'),
+    body: base64('{"Id":"abc"}'),
   });
   assertEquals(
-    parseAuthzResponse(JSON.stringify({ ...message, ResponseBody: null })),
+    readResponse({ ...message, ResponseBody: null }),
     { request, status: 201 },
   );
   for (
@@ -146,13 +148,12 @@ Deno.test("wire: a response message as an engine sends it", () => {
       [{ ResponseStatusCode: "201" }, "ResponseStatusCode is not a number"],
       [{ ResponseStatusCode: null }, "ResponseStatusCode is not a number"],
       [{ ResponseBody: {} }, "ResponseBody is not a string"],
-      [{ ResponseBody: "*" }, "ResponseBody is not base64"],
       [{ RequestUri: "" }, "RequestMethod or RequestUri is missing"],
     ] as const
   ) {
     assertEquals(
       assertThrows(
-        () => parseAuthzResponse(JSON.stringify({ ...message, ...more })),
+        () => readResponse({ ...message, ...more }),
         WireError,
       ).message,
       problem,

@@ -1,10 +1,10 @@
 import { shown } from "../policy/decision.ts";
 import type { AuthzRequest } from "../wire.ts";
-import type { Endpoint, Match } from "./endpoints.ts";
-import { JsonObject, parseJson } from "./json.ts";
+import type { Endpoint, Route } from "./endpoints.ts";
+import { parseJson } from "./json.ts";
 import { Struct } from "./struct.ts";
 import { Unreadable } from "./unreadable.ts";
-import { Query, type Target } from "./uri.ts";
+import { Query } from "./uri.ts";
 
 /** From this length on, engines up to 29.3.0 keep a body to themselves. */
 const BODY_LIMIT = 1024 * 1024;
@@ -21,16 +21,15 @@ export class Call {
 
   /**
    * @param request The AuthZ request.
-   * @param match The row of the endpoint table that it matched.
-   * @param target Its request target.
+   * @param route The row of the endpoint table that it matched.
    * @throws {Unreadable} where the path is not UTF-8, or the query ambiguous.
    */
-  constructor(request: AuthzRequest, match: Match, target: Target) {
+  constructor(request: AuthzRequest, { endpoint, subject, target }: Route) {
     if (!target.isUtf8) {
       throw new Unreadable("its path is not percent-encoded UTF-8");
     }
-    this.endpoint = match.endpoint;
-    this.subject = match.subject;
+    this.endpoint = endpoint;
+    this.subject = subject;
     this.apiVersion = target.version;
     this.query = new Query(target.rawQuery);
     this.#request = request;
@@ -51,7 +50,7 @@ export class Call {
   body(): Struct {
     if (!this.#request.body) throw new Unreadable(this.#whyNoBody());
     const value = parseJson(this.#request.body);
-    if (!(value instanceof JsonObject)) {
+    if (value.type !== "object") {
       throw new Unreadable("its body is not a JSON object");
     }
     return new Struct(value, "the body");

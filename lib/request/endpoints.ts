@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { parseTarget, type Target } from "./uri.ts";
 
 /** The sections of the configuration, each a policy. */
 export type Section = "volumes" | "images" | "push";
@@ -161,10 +162,39 @@ export interface Match {
   subject: string;
 }
 
-const MATCHERS = ENDPOINTS.map((endpoint) => ({
-  endpoint,
-  pattern: toPattern(endpoint.path),
-}));
+/** A guarded call's row in the table, and its request target. */
+export interface Route extends Match {
+  target: Target;
+}
+
+/** Rows whose path names nothing, by method and path. */
+const PLAIN = new Map(
+  ENDPOINTS.filter(({ path }) => !path.includes("{"))
+    .map((endpoint) => [`${endpoint.method} ${endpoint.path}`, endpoint]),
+);
+
+/** The other rows. */
+const NAMING = ENDPOINTS.filter(({ path }) => path.includes("{"))
+  .map((endpoint) => ({ endpoint, pattern: toPattern(endpoint.path) }));
+
+const METHODS: ReadonlySet<string> = new Set(
+  ENDPOINTS.map(({ method }) => method),
+);
+
+/**
+ * Looks a call up in the table, by what the AuthZ request says of it.
+ *
+ * @param call Method and request target, as sent.
+ * @returns The row with the target, or undefined where no policy cares.
+ */
+export function routeOf(
+  { method, uri }: { method: string; uri: string },
+): Route | undefined {
+  if (!METHODS.has(method)) return undefined; // Most calls are a GET.
+  const target = parseTarget(uri);
+  const match = matchEndpoint(method, target.path);
+  return match && { ...match, target };
+}
 
 /**
  * Looks a call up in the table.
@@ -174,7 +204,9 @@ const MATCHERS = ENDPOINTS.map((endpoint) => ({
  * @returns The row, or undefined where no policy cares.
  */
 export function matchEndpoint(method: string, path: string): Match | undefined {
-  for (const { endpoint, pattern } of MATCHERS) {
+  const plain = PLAIN.get(`${method} ${path}`);
+  if (plain) return { endpoint: plain, subject: "" };
+  for (const { endpoint, pattern } of NAMING) {
     if (endpoint.method !== method) continue;
     const found = pattern.exec(path);
     if (found) return { endpoint, subject: found[1] ?? "" };

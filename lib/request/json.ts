@@ -1,187 +1,505 @@
-import { Unreadable } from "./unreadable.ts";
-
 /**
- * A JSON object with every key that was sent, in order and repeated where the
- * request repeats it: `JSON.parse` keeps only the last of two equal keys, Go's
- * `encoding/json` merges them.
+ * JSON as Go's `encoding/json` reads it, which merges the values of repeated keys
+ * where `JSON.parse` keeps only the last.
+ *
+ * A text is read in one pass over its bytes, which notes where each value starts
+ * and ends; no JavaScript object is made for what no policy asks for. That is
+ * most of it: a `docker create` has a hundred values, of which ten matter.
+ *
+ * @module
  */
-export class JsonObject {
-  /** Keys as sent (unescaped) with their values. */
-  readonly entries: [string, JsonValue][] = [];
-}
-
-/** Any JSON value. Numbers are only known to be numbers: no policy reads one. */
-export type JsonValue =
-  | null
-  | boolean
-  | number
-  | string
-  | JsonValue[]
-  | JsonObject;
+import { foldKey } from "./fold.ts";
+import { Unreadable } from "./unreadable.ts";
 
 /** Deeper nesting than any client sends; Go itself gives up at 10,000. */
 const MAX_DEPTH = 500;
 
-const SPACE = /[ \t\n\r]*/y;
-// deno-lint-ignore no-control-regex -- a bare control character ends a JSON string
-const PLAIN = /[^"\\\u0000-\u001f]*/y;
-const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-const HEX4 = /[0-9a-fA-F]{4}/y;
-const ESCAPES: Record<string, string> = {
-  '"': '"',
-  "\\": "\\",
-  "/": "/",
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-};
+/** Texts up to this length share one room, in bytes. */
+const SHORT = 32 * 1024;
+
+/*
+ * A row of three numbers for each value, and one in front of it for its key: where
+ * it starts; where it ends; of a value the row behind everything in it, of a key
+ * its hash. A string with escapes or non-ASCII has its end below zero.
+ */
+const END = 1;
+const NEXT = 2;
+const HASH = 2;
+const ROW = 3;
+
+const QUOTE = 0x22;
+const PLUS = 0x2b;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COLON = 0x3a;
+const OPEN_LIST = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_LIST = 0x5d;
+const LETTER_E = 0x65;
+const LETTER_F = 0x66;
+const LETTER_N = 0x6e;
+const LETTER_T = 0x74;
+const LETTER_U = 0x75;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+/** Set in each lower-case ASCII letter, clear in its upper-case twin. */
+const LOWER_CASE = 0x20;
+
+const [TRUE, FALSE, NULL] = ["true", "false", "null"].map(bytesOf);
+
+/** What may follow a backslash, `u` aside. */
+const ESCAPES = new Set(bytesOf('"\\/bfnrt'));
+
+/** For each byte, whether the plain part of a string ends there. */
+const ENDS_PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  Number(
+    byte < 0x20 || byte >= 0x80 || byte === QUOTE || byte === BACKSLASH,
+  ));
+
+/** Where a text stands while it is read, and its rows. */
+class Room {
+  readonly bytes: Uint8Array;
+  readonly rows: Int32Array;
+  /** How many of the bytes are the text's. */
+  length = 0;
+  /** Whose the content is. */
+  owner?: Text;
+
+  /** @param size How long a text it takes, in bytes. */
+  constructor(size: number) {
+    // One byte more, to end the text with.
+    this.bytes = new Uint8Array(size + 1);
+    // A row takes two bytes of text, but for the brackets that are still open.
+    this.rows = new Int32Array(ROW * (size / 2 + MAX_DEPTH + 2));
+  }
+}
+
+const shared = new Room(SHORT);
+
+/** A JSON text that has been read. */
+class Text {
+  readonly #base64: string;
+  readonly #room: Room;
+
+  constructor(base64: string) {
+    this.#base64 = base64;
+    const size = Math.ceil(base64.length / 4) * 3;
+    this.#room = size <= SHORT ? shared : new Room(size);
+    this.#read();
+  }
+
+  /** The room with this text in it: another one may have been read since. */
+  get room(): Room {
+    if (this.#room.owner !== this) this.#read();
+    return this.#room;
+  }
+
+  /** The text of the string or key in a row. */
+  string(at: number): string {
+    const { bytes, rows } = this.room;
+    const start = rows[at];
+    const end = rows[at + END];
+    if (end >= 0) return decoder.decode(bytes.subarray(start + 1, end - 1));
+    const quoted = decoder.decode(bytes.subarray(start, -end));
+    return (JSON.parse(quoted) as string).toWellFormed();
+  }
+
+  #read(): void {
+    const room = this.#room;
+    room.owner = undefined;
+    try {
+      const { written } = room.bytes.setFromBase64(this.#base64, {
+        lastChunkHandling: "strict",
+      });
+      room.length = written;
+    } catch {
+      throw new Unreadable("its body did not arrive as base64");
+    }
+    new Reader(room).readAll();
+    room.owner = this;
+  }
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Reads one JSON text (RFC 8259, the grammar that Go's `encoding/json` takes),
- * keeping repeated keys apart. Lone surrogates become U+FFFD, as in Go.
+ * Reads one JSON text (RFC 8259, the grammar that Go's `encoding/json` takes).
  *
- * @param bytes The body as the engine forwarded it.
+ * @param base64 The body as the engine forwarded it, in base64.
  * @returns The value.
  * @throws {Unreadable} where the bytes are not one JSON value in UTF-8, followed
  *   by nothing but white space, or where it is nested deeper than 500 levels.
  *   20.10 ignores what follows the first value, later engines refuse it; bytes
  *   that are not UTF-8 turn into a number of U+FFFD that depends on the reader.
  */
-export function parseJson(bytes: Uint8Array): JsonValue {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-      .decode(bytes);
-  } catch {
-    throw new Unreadable("its body is not UTF-8");
-  }
-  return new Parser(text).document();
+export function parseJson(base64: string): JsonValue {
+  return new JsonValue(new Text(base64), 0);
 }
 
-class Parser {
+/** The name of a struct's field, ready to be looked for. */
+export interface FieldName {
+  /** In lower case. */
+  readonly folded: string;
+  readonly hash: number;
+}
+
+/**
+ * @param name A field's name in the engine's API: ASCII letters.
+ * @returns The name, ready to be looked for.
+ */
+export function fieldName(name: string): FieldName {
+  const folded = foldKey(name);
+  return { folded, hash: hashOf(folded) };
+}
+
+/** A value in a JSON text. */
+export class JsonValue {
+  readonly #text: Text;
+  readonly #at: number;
+
+  /**
+   * @param text The text that it is part of.
+   * @param at Its row.
+   */
+  constructor(text: Text, at: number) {
+    this.#text = text;
+    this.#at = at;
+  }
+
+  /** What it is. Numbers are only known to be numbers: no policy reads one. */
+  get type(): "null" | "boolean" | "number" | "string" | "list" | "object" {
+    const { bytes, rows } = this.#text.room;
+    switch (bytes[rows[this.#at]]) {
+      case OPEN_OBJECT:
+        return "object";
+      case OPEN_LIST:
+        return "list";
+      case QUOTE:
+        return "string";
+      case LETTER_T:
+      case LETTER_F:
+        return "boolean";
+      case LETTER_N:
+        return "null";
+    }
+    return "number";
+  }
+
+  /** The text of a string; lone surrogates become U+FFFD, as in Go. */
+  get string(): string {
+    return this.#text.string(this.#at);
+  }
+
+  /** The elements of a list. */
+  get elements(): JsonValue[] {
+    const { rows } = this.#text.room;
+    const elements: JsonValue[] = [];
+    const end = rows[this.#at + NEXT];
+    for (let at = this.#at + ROW; at < end; at = rows[at + NEXT]) {
+      elements.push(new JsonValue(this.#text, at));
+    }
+    return elements;
+  }
+
+  /** The keys of an object with their values, in order, each as often as sent. */
+  get entries(): [string, JsonValue][] {
+    const { rows } = this.#text.room;
+    const entries: [string, JsonValue][] = [];
+    const end = rows[this.#at + NEXT];
+    for (let at = this.#at + ROW; at < end; at = rows[at + ROW + NEXT]) {
+      const value = new JsonValue(this.#text, at + ROW);
+      entries.push([this.#text.string(at), value]);
+    }
+    return entries;
+  }
+
+  /**
+   * Looks for a field of the struct that Go decodes an object into.
+   *
+   * @param name The field's name.
+   * @returns The value behind the first key that means it, or undefined.
+   */
+  field(name: FieldName): JsonValue | undefined {
+    const { rows } = this.#text.room;
+    const end = rows[this.#at + NEXT];
+    for (let at = this.#at + ROW; at < end; at = rows[at + ROW + NEXT]) {
+      if (rows[at + HASH] === name.hash && this.#means(at, name.folded)) {
+        return new JsonValue(this.#text, at + ROW);
+      }
+    }
+  }
+
+  /**
+   * Looks for two keys of an object that mean the same field.
+   *
+   * @returns The field's folded name, or undefined where there are none.
+   */
+  repeatedField(): string | undefined {
+    const { rows } = this.#text.room;
+    const end = rows[this.#at + NEXT];
+    seen.fill(0);
+    let left = MAX_SEEN;
+    for (let at = this.#at + ROW; at < end; at = rows[at + ROW + NEXT]) {
+      let slot = rows[at + HASH] & (seen.length - 1);
+      for (; seen[slot] !== 0; slot = (slot + 1) & (seen.length - 1)) {
+        // Their names need not be equal yet, but who sends such keys can wait.
+        if (rows[seen[slot] + HASH] === rows[at + HASH]) left = 0;
+      }
+      seen[slot] = at;
+      if (left-- === 0) return this.#repeatedName();
+    }
+  }
+
+  /** The same, at greater length. */
+  #repeatedName(): string | undefined {
+    const names = new Set<string>();
+    for (const [key] of this.entries) {
+      const name = foldKey(key);
+      if (names.has(name)) return name;
+      names.add(name);
+    }
+  }
+
+  #means(at: number, folded: string): boolean {
+    const { bytes, rows } = this.#text.room;
+    const start = rows[at] + 1;
+    const end = rows[at + END] - 1;
+    if (end < 0) return foldKey(this.#text.string(at)) === folded;
+    if (end - start !== folded.length) return false;
+    for (let i = 0; i < folded.length; i++) {
+      // Only a letter is turned into a letter by that bit.
+      if ((bytes[start + i] | LOWER_CASE) !== folded.charCodeAt(i)) {
+        return false;
+      }
+    }
+    return true;
+  }
+}
+
+/** Rows of keys, by their hashes; never more than half full. */
+const seen = new Int32Array(512);
+const MAX_SEEN = seen.length / 2;
+
+/** Equal for keys that differ only in the case of ASCII letters. */
+function hashOf(key: string): number {
+  let hash = 0;
+  for (let at = 0; at < key.length; at++) {
+    hash = nextHash(hash, key.charCodeAt(at));
+  }
+  return hash;
+}
+
+function nextHash(hash: number, code: number): number {
+  return (Math.imul(hash, 31) + (code | LOWER_CASE)) | 0;
+}
+
+/** Writes the rows of a text. */
+class Reader {
+  readonly #room: Room;
+  readonly #bytes: Uint8Array;
+  readonly #rows: Int32Array;
   #at = 0;
+  #used = 0;
   #depth = 0;
+  #isAscii = true;
+  #isPlain = true;
 
-  constructor(readonly text: string) {}
+  constructor(room: Room) {
+    this.#room = room;
+    this.#bytes = room.bytes;
+    this.#rows = room.rows;
+    // In no place does JSON take it, so that nothing is read beyond the end.
+    this.#bytes[room.length] = 0;
+  }
 
-  document(): JsonValue {
-    const value = this.#value();
+  readAll(): void {
+    this.#value();
     this.#skipSpace();
-    if (this.#at !== this.text.length) {
+    if (!this.#isAscii) this.#checkUtf8();
+    if (this.#at !== this.#room.length) {
+      this.#checkUtf8();
       throw new Unreadable(
-        `its body goes on after the JSON value (at character ${this.#at + 1})`,
+        `its body goes on after the JSON value (at ${this.#place()})`,
       );
     }
-    return value;
   }
 
-  #value(): JsonValue {
+  #value(): void {
     this.#skipSpace();
-    switch (this.text[this.#at]) {
-      case "{":
-        return this.#nested(() => this.#object());
-      case "[":
-        return this.#nested(() => this.#array());
-      case '"':
-        return this.#string();
-      case "t":
-        return this.#word("true", true);
-      case "f":
-        return this.#word("false", false);
-      case "n":
-        return this.#word("null", null);
+    const rows = this.#rows;
+    const row = this.#used;
+    this.#used = row + ROW;
+    rows[row] = this.#at;
+    this.#isPlain = true;
+    switch (this.#bytes[this.#at]) {
+      case OPEN_OBJECT:
+        this.#nested(CLOSE_OBJECT);
+        break;
+      case OPEN_LIST:
+        this.#nested(CLOSE_LIST);
+        break;
+      case QUOTE:
+        this.#string();
+        break;
+      case LETTER_T:
+        this.#word(TRUE);
+        break;
+      case LETTER_F:
+        this.#word(FALSE);
+        break;
+      case LETTER_N:
+        this.#word(NULL);
+        break;
       default:
-        return Number(this.#match(NUMBER) || this.#fail());
+        this.#number();
     }
+    rows[row + END] = this.#isPlain ? this.#at : -this.#at;
+    rows[row + NEXT] = this.#used;
   }
 
-  #nested<T>(read: () => T): T {
+  /** An object or a list. */
+  #nested(close: number): void {
     if (++this.#depth > MAX_DEPTH) {
       throw new Unreadable(
         `its body is nested deeper than ${MAX_DEPTH} levels`,
       );
     }
     this.#at++;
-    const value = read();
-    this.#depth--;
-    return value;
-  }
-
-  #object(): JsonObject {
-    const object = new JsonObject();
     this.#skipSpace();
-    if (this.#takes("}")) return object;
-    do {
-      this.#skipSpace();
-      if (this.text[this.#at] !== '"') this.#fail();
-      const key = this.#string();
-      this.#skipSpace();
-      if (!this.#takes(":")) this.#fail();
-      object.entries.push([key, this.#value()]);
-      this.#skipSpace();
-    } while (this.#takes(","));
-    return this.#takes("}") ? object : this.#fail();
-  }
-
-  #array(): JsonValue[] {
-    const array: JsonValue[] = [];
-    this.#skipSpace();
-    if (this.#takes("]")) return array;
-    do {
-      array.push(this.#value());
-      this.#skipSpace();
-    } while (this.#takes(","));
-    return this.#takes("]") ? array : this.#fail();
-  }
-
-  #string(): string {
-    this.#at++;
-    let value = this.#match(PLAIN);
-    let escaped = false;
-    while (!this.#takes('"')) {
-      if (!this.#takes("\\")) this.#fail();
-      escaped = true;
-      if (this.#takes("u")) {
-        value += String.fromCharCode(
-          parseInt(this.#match(HEX4) || this.#fail(), 16),
-        );
-      } else {
-        value += ESCAPES[this.text[this.#at++]] ?? this.#fail();
+    if (this.#bytes[this.#at] === close) this.#at++;
+    else {
+      for (;;) {
+        if (close === CLOSE_OBJECT) this.#key();
+        this.#value();
+        this.#skipSpace();
+        const next = this.#bytes[this.#at++];
+        if (next === close) break;
+        if (next !== COMMA) this.#fail(this.#at - 1);
+        this.#skipSpace();
       }
-      value += this.#match(PLAIN);
     }
-    return escaped ? value.toWellFormed() : value;
+    this.#depth--;
+    this.#isPlain = true;
   }
 
-  #word<T>(word: string, value: T): T {
-    if (!this.text.startsWith(word, this.#at)) this.#fail();
-    this.#at += word.length;
-    return value;
-  }
-
-  #takes(character: string): boolean {
-    if (this.text[this.#at] !== character) return false;
+  #key(): void {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    if (bytes[start] !== QUOTE) this.#fail(start);
+    let hash = 0;
+    let at = start + 1;
+    while (ENDS_PLAIN[bytes[at]] === 0) hash = nextHash(hash, bytes[at++]);
+    let end = at + 1;
+    if (bytes[at] === QUOTE) this.#at = end;
+    else {
+      this.#string();
+      end = -this.#at;
+      this.#checkUtf8();
+      const quoted = decoder.decode(bytes.subarray(start, this.#at));
+      hash = hashOf(foldKey((JSON.parse(quoted) as string).toWellFormed()));
+    }
+    const row = this.#used;
+    this.#used = row + ROW;
+    this.#rows[row] = start;
+    this.#rows[row + END] = end;
+    this.#rows[row + HASH] = hash;
+    this.#skipSpace();
+    if (bytes[this.#at] !== COLON) this.#fail(this.#at);
     this.#at++;
-    return true;
+  }
+
+  #string(): void {
+    const bytes = this.#bytes;
+    let at = this.#at + 1;
+    for (;; at++) {
+      while (ENDS_PLAIN[bytes[at]] === 0) at++;
+      const byte = bytes[at];
+      if (byte === QUOTE) break;
+      this.#isPlain = false;
+      if (byte >= 0x80) this.#isAscii = false;
+      else if (byte !== BACKSLASH) this.#fail(at);
+      else if (bytes[++at] === LETTER_U) {
+        for (let digits = 0; digits < 4; digits++) {
+          if (!isHexDigit(bytes[++at])) this.#fail(at);
+        }
+      } else if (!ESCAPES.has(bytes[at])) this.#fail(at);
+    }
+    this.#at = at + 1;
+  }
+
+  #word(word: Uint8Array): void {
+    for (let i = 0; i < word.length; i++) {
+      if (this.#bytes[this.#at + i] !== word[i]) this.#fail(this.#at);
+    }
+    this.#at += word.length;
+  }
+
+  #number(): void {
+    const bytes = this.#bytes;
+    if (bytes[this.#at] === MINUS) this.#at++;
+    if (bytes[this.#at] === ZERO) this.#at++;
+    else this.#digits();
+    if (bytes[this.#at] === DOT) {
+      this.#at++;
+      this.#digits();
+    }
+    if ((bytes[this.#at] | LOWER_CASE) === LETTER_E) {
+      this.#at++;
+      const sign = bytes[this.#at];
+      if (sign === PLUS || sign === MINUS) this.#at++;
+      this.#digits();
+    }
+  }
+
+  #digits(): void {
+    const start = this.#at;
+    while (isDigit(this.#bytes[this.#at])) this.#at++;
+    if (this.#at === start) this.#fail(start);
   }
 
   #skipSpace(): void {
-    // Most JSON on this wire is compact: look before calling the pattern.
-    if (this.text.charCodeAt(this.#at) <= 0x20) this.#match(SPACE);
+    for (;; this.#at++) {
+      const byte = this.#bytes[this.#at];
+      if (byte > 0x20) return;
+      if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) {
+        return;
+      }
+    }
   }
 
-  #match(pattern: RegExp): string {
-    pattern.lastIndex = this.#at;
-    const found = pattern.exec(this.text)?.[0] ?? "";
-    this.#at += found.length;
-    return found;
+  #checkUtf8(): void {
+    try {
+      decoder.decode(this.#bytes.subarray(0, this.#room.length));
+    } catch {
+      throw new Unreadable("its body is not UTF-8");
+    }
   }
 
-  #fail(): never {
-    throw new Unreadable(
-      `its body is not JSON (at character ${this.#at + 1})`,
-    );
+  #fail(at: number): never {
+    this.#checkUtf8();
+    this.#at = at;
+    throw new Unreadable(`its body is not JSON (at ${this.#place()})`);
   }
+
+  #place(): string {
+    const before = decoder.decode(this.#bytes.subarray(0, this.#at));
+    return `character ${before.length + 1}`;
+  }
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= NINE;
+}
+
+function isHexDigit(byte: number): boolean {
+  const lower = byte | LOWER_CASE;
+  return isDigit(byte) || (lower >= 0x61 && lower <= 0x66);
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }

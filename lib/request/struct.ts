@@ -1,22 +1,6 @@
 import { shown } from "../policy/decision.ts";
-import { JsonObject, type JsonValue } from "./json.ts";
+import { type FieldName, fieldName, type JsonValue } from "./json.ts";
 import { Unreadable } from "./unreadable.ts";
-
-/**
- * Folds an object key as Go's `encoding/json` does when it looks for the struct
- * field of that name (`foldName` in encoding/json/fold.go): Unicode simple
- * folding, by which, beside A–Z, only `ſ` (U+017F) and `K` (U+212A) meet an
- * ASCII letter. All field names of the engine's API are ASCII.
- *
- * @param key An object key as sent.
- * @returns The name to compare by.
- */
-export function foldKey(key: string): string {
-  return key
-    .replaceAll("\u017f", "s")
-    .replaceAll("\u212a", "k")
-    .replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-}
 
 /**
  * A JSON object that the engine decodes into a Go struct, read field by field.
@@ -24,27 +8,25 @@ export function foldKey(key: string): string {
  * here they are {@link Unreadable}.
  */
 export class Struct {
-  readonly #fields = new Map<string, JsonValue>();
+  readonly #object: JsonValue | undefined;
   readonly #where: string;
 
   /**
-   * @param object The object as sent.
+   * @param object The object as sent; undefined for one without fields.
    * @param where What to call it in a denial, such as `HostConfig`.
    * @throws {Unreadable} where two keys fold to one name: Go merges their
    *   values field by field, and element by element.
    */
-  constructor(object: JsonObject, where: string) {
+  constructor(object: JsonValue | undefined, where: string) {
+    this.#object = object;
     this.#where = where;
-    for (const [key, value] of object.entries) {
-      const name = foldKey(key);
-      if (this.#fields.has(name)) {
-        throw new Unreadable(
-          `two keys in ${where} mean the same field, "${
-            shown(name, 60)
-          }": send it once`,
-        );
-      }
-      this.#fields.set(name, value);
+    const repeated = object?.repeatedField();
+    if (repeated !== undefined) {
+      throw new Unreadable(
+        `two keys in ${where} mean the same field, "${
+          shown(repeated, 60)
+        }": send it once`,
+      );
     }
   }
 
@@ -56,9 +38,8 @@ export class Struct {
    */
   struct(name: string): Struct | undefined {
     const value = this.#field(name);
-    return value === null
-      ? undefined
-      : new Struct(this.#object(name, value), this.#path(name));
+    return value &&
+      new Struct(this.#of(name, value, "object"), this.#path(name));
   }
 
   /**
@@ -68,9 +49,9 @@ export class Struct {
    * @returns The elements; null ones are structs without fields, as in Go.
    */
   structs(name: string): Struct[] {
-    return this.#array(name).map((element) =>
+    return this.#elements(name).map((element) =>
       new Struct(
-        element === null ? new JsonObject() : this.#object(name, element),
+        element && this.#of(name, element, "object"),
         this.#path(name),
       )
     );
@@ -83,7 +64,7 @@ export class Struct {
    * @returns The elements; null ones are empty, as in Go.
    */
   strings(name: string): string[] {
-    return this.#array(name).map((element) => this.#text(name, element));
+    return this.#elements(name).map((element) => this.#text(name, element));
   }
 
   /**
@@ -105,34 +86,46 @@ export class Struct {
    */
   keys(name: string): string[] {
     const value = this.#field(name);
-    return value === null
-      ? []
-      : this.#object(name, value).entries.map(([key]) => key);
+    return value
+      ? this.#of(name, value, "object").entries.map(([key]) => key)
+      : [];
   }
 
-  #field(name: string): JsonValue {
-    return this.#fields.get(foldKey(name)) ?? null;
+  /** Undefined where it is absent or null, which is the same to Go. */
+  #field(name: string): JsonValue | undefined {
+    let known = FIELD_NAMES.get(name);
+    if (!known) FIELD_NAMES.set(name, known = fieldName(name));
+    return orUndefined(this.#object?.field(known));
   }
 
-  #array(name: string): JsonValue[] {
-    const value = this.#field(name) ?? [];
-    return Array.isArray(value) ? value : this.#wrong(name, "a list");
+  #elements(name: string): (JsonValue | undefined)[] {
+    const value = this.#field(name);
+    return value ? this.#of(name, value, "list").elements.map(orUndefined) : [];
   }
 
-  #object(name: string, value: JsonValue): JsonObject {
-    return value instanceof JsonObject ? value : this.#wrong(name, "an object");
+  #text(name: string, value: JsonValue | undefined): string {
+    return value ? this.#of(name, value, "string").string : "";
   }
 
-  #text(name: string, value: JsonValue): string {
-    if (value === null) return "";
-    return typeof value === "string" ? value : this.#wrong(name, "a string");
+  #of(name: string, value: JsonValue, type: keyof typeof EXPECTED): JsonValue {
+    if (value.type === type) return value;
+    throw new Unreadable(`${this.#path(name)} is not ${EXPECTED[type]}`);
   }
 
   #path(name: string): string {
     return this.#where === "the body" ? name : `${this.#where}.${name}`;
   }
+}
 
-  #wrong(name: string, expected: string): never {
-    throw new Unreadable(`${this.#path(name)} is not ${expected}`);
-  }
+const EXPECTED = {
+  list: "a list",
+  object: "an object",
+  string: "a string",
+} as const;
+
+/** As many as the source has. */
+const FIELD_NAMES = new Map<string, FieldName>();
+
+function orUndefined(value: JsonValue | undefined): JsonValue | undefined {
+  return value?.type === "null" ? undefined : value;
 }

@@ -40,6 +40,9 @@ export interface ImageFacts {
   repoDigests: string[];
 }
 
+/** What an image declares as `VOLUME`. */
+export type ImageVolumes = Pick<ImageFacts, "volumes">;
+
 /** An image in the engine's list. */
 export interface ListedImage {
   /** Image ID, `sha256:…`. */
@@ -76,6 +79,15 @@ export interface Engine {
     name: string,
     platform?: Platform,
   ): Promise<ImageFacts | undefined>;
+  /**
+   * The same of {@link Engine.inspectImage}, but only what is declared as
+   * `VOLUME`. Of an image ID that is the digest of an image's configuration it is
+   * remembered: it can't change.
+   */
+  inspectImageVolumes(
+    name: string,
+    platform?: Platform,
+  ): Promise<ImageVolumes | undefined> | ImageVolumes;
   /**
    * @param name Image reference or ID.
    * @returns The inspects of the images of all platforms behind the name; none
@@ -121,8 +133,13 @@ export class EngineError extends Error {
   }
 }
 
+/** How many image IDs are remembered; more, and the memory starts anew. */
+const PINNED_LIMIT = 1000;
+
 /** The newest API version whose answers this module knows. */
 const NEWEST_API = "1.51";
+
+const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 
 /** The first API version with `manifests` on image inspect. */
 const MANIFESTS_API = "1.48";
@@ -152,32 +169,51 @@ export interface EngineAnswer {
  *   usable answer.
  */
 export function connectEngine(send: Send): Engine {
-  let version: Promise<string> | undefined;
+  /** The newest API version that the engine speaks. */
+  let newest: Promise<string> | undefined;
+  const pinned = new Map<string, ImageVolumes>();
 
   async function negotiate(): Promise<string> {
     const { status, apiVersion } = await send("/_ping");
     if (status !== 200 || !/^\d+\.\d+$/.test(apiVersion)) {
       throw new EngineError(`the engine's ping gave HTTP ${status}`);
     }
-    return olderThan(apiVersion, NEWEST_API) ? apiVersion : NEWEST_API;
+    return apiVersion;
   }
 
-  /** The engine can be replaced while we live: a failure asks again. */
-  function agreedVersion(): Promise<string> {
-    version ??= negotiate().catch((error) => {
-      version = undefined;
+  async function agreedVersion(): Promise<string> {
+    newest ??= negotiate().catch((error) => {
+      newest = undefined;
       throw error;
     });
-    return version;
+    const version = await newest;
+    return olderThan(version, NEWEST_API) ? version : NEWEST_API;
+  }
+
+  /** The engine can be replaced while we live. */
+  function forgetEngine(): void {
+    newest = undefined;
+    pinned.clear();
+  }
+
+  async function sendAgreed(path: string): Promise<EngineAnswer> {
+    const version = await agreedVersion();
+    const answer = await send(`/v${version}${path}`);
+    if (answer.apiVersion === "" || answer.apiVersion === await newest) {
+      return answer;
+    }
+    // Another one than was asked for its version.
+    forgetEngine();
+    return await send(`/v${await agreedVersion()}${path}`);
   }
 
   async function find(path: string): Promise<unknown> {
-    const { status, body } = await send(`/v${await agreedVersion()}${path}`);
+    const { status, body } = await sendAgreed(path);
     if (status === 404 || (status === 503 && isNoManager(body))) {
       return undefined;
     }
     if (status !== 200) {
-      version = undefined;
+      forgetEngine();
       throw new EngineError(
         `GET ${path} gave HTTP ${status}: ${messageOf(body)}`,
       );
@@ -208,7 +244,8 @@ export function connectEngine(send: Send): Engine {
     name: string,
     platform?: Platform,
   ): Promise<ImageFacts | undefined> {
-    const tellsManifests = !olderThan(await agreedVersion(), MANIFESTS_API);
+    const version = await agreedVersion();
+    const tellsManifests = !olderThan(version, MANIFESTS_API);
     const manifests = imagePath(name, { manifests: "1" });
     const path = platform
       ? imagePath(name, { platform: JSON.stringify(platform) })
@@ -216,6 +253,10 @@ export function connectEngine(send: Send): Engine {
       ? manifests
       : imagePath(name, {});
     const image = await inspect(path);
+    if (await agreedVersion() !== version) {
+      // It was another engine's answer, which may want to be asked otherwise.
+      return await inspectImage(name, platform);
+    }
     if (!image) return undefined;
     if (text(image.Os) === "") {
       // The containerd store shows an empty config where it has no image for
@@ -241,6 +282,37 @@ export function connectEngine(send: Send): Engine {
       parent: text(image.Parent),
       repoDigests: texts(image.RepoDigests, path),
     };
+  }
+
+  async function inspectVolumes(
+    name: string,
+    platform?: Platform,
+  ): Promise<ImageVolumes | undefined> {
+    const image = await inspectImage(name, platform);
+    if (!image) return undefined;
+    const { id, volumes } = image;
+    if (id === name && IMAGE_ID.test(name)) pin(name, { volumes });
+    return { volumes };
+  }
+
+  /** For the next time: no verdict waits for it, or fails with it. */
+  async function pin(id: string, volumes: ImageVolumes): Promise<void> {
+    // Where a name can stand for several images, an ID is the digest of their
+    // list, and which of them are there can change.
+    const canChange = await keepsPlatforms().catch(() => true);
+    if (canChange) return;
+    if (pinned.size >= PINNED_LIMIT) pinned.clear();
+    pinned.set(id, volumes);
+  }
+
+  async function keepsPlatforms(): Promise<boolean> {
+    const info = record(await ask("/info"));
+    // LayerStoreStatus in moby's daemon/containerd/service.go
+    return Array.isArray(info.DriverStatus) &&
+      info.DriverStatus.some((pair) =>
+        Array.isArray(pair) && pair[0] === "driver-type" &&
+        String(pair[1]).startsWith("io.containerd.snapshotter")
+      );
   }
 
   /** None where the image store keeps one image a name. */
@@ -272,6 +344,10 @@ export function connectEngine(send: Send): Engine {
     },
 
     inspectImage,
+
+    inspectImageVolumes: (name, platform) =>
+      (platform ? undefined : pinned.get(name)) ??
+        inspectVolumes(name, platform),
 
     async inspectEveryPlatform(name) {
       const platforms = await this.inspectsPlatforms()
@@ -331,15 +407,7 @@ export function connectEngine(send: Send): Engine {
       return text(record(await ask("/version")).Version);
     },
 
-    async keepsPlatforms() {
-      const info = record(await ask("/info"));
-      // LayerStoreStatus in moby's daemon/containerd/service.go
-      return Array.isArray(info.DriverStatus) &&
-        info.DriverStatus.some((pair) =>
-          Array.isArray(pair) && pair[0] === "driver-type" &&
-          String(pair[1]).startsWith("io.containerd.snapshotter")
-        );
-    },
+    keepsPlatforms,
 
     async inspectsPlatforms() {
       return !olderThan(await agreedVersion(), PLATFORM_INSPECT_API);

@@ -60,7 +60,11 @@ Deno.test("explain: the verdict, by which rule, and whether the engine is needed
         [["pull", "alpine:3"], 0, /^allowed: whitelisted by \^alpine:$/m],
         [["pull", "library/docker"], 1, /^refused by images\/blacklisted: /],
         [["run", "--", "-v", "d:/x", "b"], 1, /^refused by volumes\/named: /],
-        [["run", "--", "-v", "/d:/x", "b"], 1, /^can't tell .*inspectImage b/],
+        [
+          ["run", "--", "-v", "/d:/x", "b"],
+          1,
+          /^can't tell .*inspectImageVolumes b/,
+        ],
         [
           ["--user", "dwalsh", "run", "--", "-v", "d:/x", "b"],
           0,

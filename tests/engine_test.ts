@@ -97,7 +97,7 @@ Deno.test("engine: a failure makes it agree anew, for the engine may be another"
     { status: 500, apiVersion: "", body: "" },
     { status: 200, apiVersion: "", body: "OK" },
     { status: 200, apiVersion: "1.51", body: "OK" },
-    { status: 400, apiVersion: "1.41", body: '{"message":"too new"}' },
+    { status: 400, apiVersion: "", body: '{"message":"too new"}' },
     { status: 200, apiVersion: "1.41", body: "OK" },
     { status: 200, apiVersion: "1.41", body: "{}" },
   ];
@@ -128,6 +128,144 @@ Deno.test("engine: a failure makes it agree anew, for the engine may be another"
     "/_ping",
     "/v1.41/containers/web/json",
   ]);
+});
+
+Deno.test("engine: one that was replaced is asked in its own version", async () => {
+  const ids = (version: string) => ({ Id: version, Os: "linux" });
+  let apiVersion = "1.47";
+  const sent: string[] = [];
+  const engine = connectEngine((path) => {
+    sent.push(path);
+    return Promise.resolve({
+      status: 200,
+      apiVersion,
+      body: path === "/_ping" ? "OK" : JSON.stringify(ids(apiVersion)),
+    });
+  });
+  assertEquals((await engine.inspectImage("b"))?.id, "1.47");
+  apiVersion = "1.51";
+  assertEquals((await engine.inspectImage("b"))?.id, "1.51");
+  apiVersion = "1.41";
+  assertEquals((await engine.inspectContainer("web"))?.id, "1.41");
+  assertEquals(sent, [
+    "/_ping",
+    "/v1.47/images/b/json",
+    // Its answer is not looked at: this engine may hold more than it shows so.
+    "/v1.47/images/b/json",
+    "/_ping",
+    "/v1.51/images/b/json",
+    "/v1.51/images/b/json?manifests=1",
+    "/v1.51/containers/web/json",
+    "/_ping",
+    "/v1.41/containers/web/json",
+  ]);
+});
+
+const ID = `sha256:${"5d".repeat(32)}`;
+const CLASSIC = { DriverStatus: [["Backing Filesystem", "extfs"]] };
+const CONTAINERD = {
+  DriverStatus: [["driver-type", "io.containerd.snapshotter.v1"]],
+};
+
+/** What is remembered is so after the answer. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+/** How often an image's inspect was asked for, when its volumes were twice. */
+async function inspections(
+  name: string,
+  info: unknown,
+  { id = name, platform }: {
+    id?: string;
+    platform?: Parameters<Engine["inspectImage"]>[1];
+  } = {},
+): Promise<number> {
+  const image = { Id: id, Os: "linux", Config: { Volumes: { "/data": {} } } };
+  const path = `/images/${encodeURIComponent(name)}/json`;
+  const query = platform &&
+    `?${new URLSearchParams({ platform: JSON.stringify(platform) })}`;
+  const { engine, sent } = scripted("1.41", {
+    "/info": info,
+    [`${path}${query ?? ""}`]: image,
+  });
+  for (let i = 0; i < 2; i++) {
+    const found = await engine.inspectImageVolumes(name, platform);
+    assertEquals(found, { volumes: ["/data"] });
+    await settled();
+  }
+  return sent.filter((line) => line.includes("/images/")).length;
+}
+
+Deno.test("engine: an image's volumes are remembered where its ID pins them", async () => {
+  assertEquals(await inspections(ID, CLASSIC), 1);
+  assertEquals(await inspections(ID, CONTAINERD), 2);
+  // An engine that does not tell is asked again, and its answer is good.
+  assertEquals(await inspections(ID, 500), 2);
+  assertEquals(await inspections(ID, 404), 2);
+  for (
+    const name of [
+      "b",
+      "b:1",
+      `b@${ID}`,
+      ID.slice(7),
+      ID.slice(0, 20),
+      ID.toUpperCase(),
+    ]
+  ) {
+    assertEquals(await inspections(name, CLASSIC, { id: ID }), 2, name);
+  }
+  // What it is asked for could be the beginning of a tag.
+  assertEquals(await inspections(ID, CLASSIC, { id: `${ID}0` }), 2);
+  const platform = { os: "linux", architecture: "arm64" };
+  assertEquals(await inspections(ID, CLASSIC, { platform }), 2);
+});
+
+Deno.test("engine: what was remembered is forgotten with the engine", async () => {
+  let apiVersion = "1.41";
+  const sent: string[] = [];
+  const engine = connectEngine((path) => {
+    sent.push(path);
+    const image = { Id: ID, Os: "linux" };
+    return Promise.resolve({
+      status: 200,
+      apiVersion,
+      body: JSON.stringify(path.endsWith("/info") ? CLASSIC : image),
+    });
+  });
+  const inspect = `/v1.41/images/${encodeURIComponent(ID)}/json`;
+  await engine.inspectImageVolumes(ID);
+  await settled();
+  await engine.inspectImageVolumes(ID);
+  assertEquals(sent, ["/_ping", inspect, "/v1.41/info"]);
+  apiVersion = "1.42";
+  await engine.inspectContainer("web");
+  sent.length = 0;
+  await engine.inspectImageVolumes(ID);
+  await settled();
+  assertEquals(sent, [inspect.replace("1.41", "1.42"), "/v1.42/info"]);
+});
+
+Deno.test("engine: no more than a thousand images are remembered", async () => {
+  const sent: string[] = [];
+  const engine = connectEngine((path) => {
+    sent.push(path);
+    const id = decodeURIComponent(path.split("/")[3] ?? "");
+    return Promise.resolve({
+      status: 200,
+      apiVersion: "1.41",
+      body: JSON.stringify({ Id: id, Os: "linux" }),
+    });
+  });
+  const id = (at: number) => `sha256:${String(at).padStart(64, "0")}`;
+  for (let at = 0; at < 1001; at++) await engine.inspectImageVolumes(id(at));
+  await settled();
+  sent.length = 0;
+  await engine.inspectImageVolumes(id(1000));
+  assertEquals(sent, []);
+  await engine.inspectImageVolumes(id(0));
+  await settled();
+  assertEquals(sent.length, 2);
 });
 
 Deno.test("engine: no way to it is the transport's error", async () => {

@@ -66,11 +66,11 @@ export function judgeVolumes(
  * `-v`, `--mount`, `--volumes-from`, `VOLUME`: what daemon/create_unix.go and
  * daemon/volumes.go make of a create request.
  */
-async function judgeCreate(
+function judgeCreate(
   policy: VolumesPolicy,
   call: Call,
   engine: Engine,
-): Promise<Decision> {
+): Promise<Decision> | Decision {
   const body = call.body();
   const host = readStorage(body.struct("HostConfig"));
   const denied = judgeStorage(policy, host) ??
@@ -87,7 +87,8 @@ async function judgeCreate(
     return refuse("anonymous", `anonymous volume at ${shown(uncovered)}`);
   }
   const image = body.string("Image");
-  return await judgeImage(image, covered, call, engine);
+  // Without one the engine has nothing to take more volumes from.
+  return image === "" ? ALLOW : judgeImage(image, covered, call, engine);
 }
 
 /** The image's `VOLUME`s, less what the container covers. */
@@ -97,8 +98,10 @@ async function judgeImage(
   call: Call,
   engine: Engine,
 ): Promise<Decision> {
-  if (name === "") return ALLOW; // The engine has no image to take volumes from.
-  const image = await engine.inspectImage(name, await platformOf(call, engine));
+  const platform = call.query.get("platform")
+    ? await platformOf(call, engine)
+    : undefined;
+  const image = await engine.inspectImageVolumes(name, platform);
   if (!image) return ALLOW; // The engine's own 404 is the right answer.
   return judgeImageVolumes(name, image.volumes, covered);
 }

@@ -109,11 +109,18 @@ const CONTAINER = JSON.stringify({
   NetworkSettings: { Networks: { bridge: { NetworkID: "", IPAddress: "" } } },
 });
 
+const INFO = JSON.stringify({
+  Driver: "overlay2",
+  DriverStatus: [["Backing Filesystem", "extfs"], ["Supports d_type", "true"]],
+  ServerVersion: "28.5.2",
+});
+
 const MISSING = JSON.stringify({ message: "no such object" });
 
 Deno.serve({ path: Deno.args[0], onListen() {} }, ({ url }) => {
   const path = decodeURIComponent(new URL(url).pathname)
     .replace(/^\/v[\d.]+/, "");
+  if (path === "/info") return answer(INFO);
   if (path === "/_ping") return new Response("OK", { headers: HEADERS });
   if (/^\/containers\/[^/]+\/json$/.test(path)) return answer(CONTAINER);
   if (

@@ -10,7 +10,8 @@ import { followLinks } from "./host_paths.ts";
 import type { Exemptions } from "./identity.ts";
 import { type BindRules, bindRules } from "./policy/binds.ts";
 import type { ImagesPolicy } from "./policy/images.ts";
-import { compilePattern, type Pattern } from "./policy/patterns.ts";
+import { PatternList } from "./policy/pattern_list.ts";
+import { readPattern } from "./policy/patterns.ts";
 import type { PushPolicy } from "./policy/push.ts";
 import type { VolumesPolicy } from "./policy/volumes.ts";
 import { foldKey } from "./request/fold.ts";
@@ -289,7 +290,7 @@ export function showConfig(config: Config): Record<string, unknown> {
     "allow-user": allowUser,
     "allow-group": allowGroup,
   });
-  const texts = (patterns: readonly Pattern[]) =>
+  const texts = ({ patterns }: PatternList) =>
     patterns.map(({ source }) => source);
   return {
     ...(volumes && {
@@ -360,10 +361,10 @@ class Table {
     return whenMissing;
   }
 
-  patterns(key: string): Pattern[] {
-    return this.strings(key).flatMap((pattern) => {
+  patterns(key: string): PatternList {
+    const patterns = this.strings(key).flatMap((pattern) => {
       try {
-        return [compilePattern(pattern)];
+        return [readPattern(pattern)];
       } catch (error) {
         this.#problem(
           placeOfValue(this.text, pattern) ??
@@ -373,6 +374,7 @@ class Table {
         return [];
       }
     });
+    return new PatternList(patterns);
   }
 
   binds(key: string): { allowBind?: BindRules } {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { compilePattern } from "../lib/policy/patterns.ts";
+import { PatternList } from "../lib/policy/pattern_list.ts";
+import { readPattern } from "../lib/policy/patterns.ts";
 import {
   doorsNotCovered,
   type ImagesPolicy,
@@ -19,8 +20,8 @@ function policy(
   > = {},
 ): ImagesPolicy {
   return {
-    whitelist: (lists.whitelist ?? []).map(compilePattern),
-    blacklist: (lists.blacklist ?? []).map(compilePattern),
+    whitelist: new PatternList((lists.whitelist ?? []).map(readPattern)),
+    blacklist: new PatternList((lists.blacklist ?? []).map(readPattern)),
     defaultAllow: lists.defaultAllow ?? false,
     allowBuild: false,
     allowLoad: false,

@@ -100,7 +100,11 @@ Deno.test("what it comments out can be followed, and is the default", () => {
   const { allowBind, ...volumes } = all.volumes!;
   const { whitelist, blacklist, ...images } = all.images!;
   assertEquals(
-    [allowBind?.sources.length, whitelist.length, blacklist.length],
+    [
+      allowBind?.sources.length,
+      whitelist.patterns.length,
+      blacklist.patterns.length,
+    ],
     [2, 2, 1],
   );
   const { whitelist: _w, blacklist: _b, ...noImages } = none.images!;

@@ -1,8 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { compilePattern, InvalidPattern } from "../lib/policy/patterns.ts";
+import { PatternList } from "../lib/policy/pattern_list.ts";
+import { InvalidPattern, readPattern } from "../lib/policy/patterns.ts";
+
+function matches(pattern: string, name: string): boolean {
+  const list = new PatternList([readPattern(pattern)]);
+  return list.find({ familiar: name, full: name }) !== undefined;
+}
 
 Deno.test("patterns match as Go's regexp does", () => {
-  const table: [pattern: string, name: string, matches: boolean][] = [
+  const table: [pattern: string, name: string, expected: boolean][] = [
     // unanchored, like Go's Match
     ["alpine", "evil/alpine:3", true],
     ["^alpine", "evil/alpine:3", false],
@@ -45,10 +51,10 @@ Deno.test("patterns match as Go's regexp does", () => {
     ["\\x61\\x{62}\\143", "abc", true],
     ["a*?b", "aab", true],
   ];
-  for (const [pattern, name, matches] of table) {
+  for (const [pattern, name, expected] of table) {
     assertEquals(
-      compilePattern(pattern).matches(name),
-      matches,
+      matches(pattern, name),
+      expected,
       `${pattern} on ${name}`,
     );
   }
@@ -79,19 +85,19 @@ Deno.test("what Go refuses is refused, with Go's reason and the pattern", () => 
     ["(?P<n>a)(?P<n>b)", "duplicate capture group name: `n`"],
   ];
   for (const [pattern, reason] of table) {
-    const error = assertThrows(() => compilePattern(pattern), InvalidPattern);
+    const error = assertThrows(() => readPattern(pattern), InvalidPattern);
     assertEquals(
       error.message,
       `pattern "${pattern}" is no Go regular expression: ${reason}`,
     );
   }
   assertThrows(
-    () => compilePattern("a\ud800"),
+    () => readPattern("a\ud800"),
     InvalidPattern,
     "invalid UTF-8",
   );
   assertThrows(
-    () => compilePattern("(".repeat(2000) + ")".repeat(2000)),
+    () => readPattern("(".repeat(2000) + ")".repeat(2000)),
     InvalidPattern,
     "nests too deeply",
   );
@@ -110,7 +116,7 @@ Deno.test("a pattern that names docker.io is meant for full names", () => {
     "docker\\.io$",
   ];
   for (const pattern of full) {
-    assertEquals(compilePattern(pattern).full, true, pattern);
+    assertEquals(readPattern(pattern).full, true, pattern);
   }
   const familiar = [
     "^docker:",
@@ -122,7 +128,7 @@ Deno.test("a pattern that names docker.io is meant for full names", () => {
     "^docker/io",
   ];
   for (const pattern of familiar) {
-    assertEquals(compilePattern(pattern).full, false, pattern);
+    assertEquals(readPattern(pattern).full, false, pattern);
   }
 });
 
@@ -137,10 +143,9 @@ Deno.test("matching takes time in proportion to the name's length", () => {
     "(a?){50}a{50}$",
   ];
   for (const source of patterns) {
-    const pattern = compilePattern(source);
     const name = "a".repeat(100_000) + "!";
     const start = performance.now();
-    assertEquals(pattern.matches(name), false, source);
+    assertEquals(matches(source, name), false, source);
     // a backtracking engine does not come back in a lifetime
     assert(performance.now() - start < 2_000, source);
   }

@@ -1,5 +1,5 @@
 import { ALLOW, allow, type Decision, deny, shown } from "./decision.ts";
-import type { Pattern } from "./patterns.ts";
+import type { PatternList } from "./pattern_list.ts";
 import {
   familiar,
   familiarName,
@@ -11,9 +11,9 @@ import {
 /** Which images may come onto the host, and through which doors. */
 export interface ImagesPolicy {
   /** What is let in, whatever else is said about it. */
-  readonly whitelist: readonly Pattern[];
+  readonly whitelist: PatternList;
   /** What is kept out unless the whitelist has it. */
-  readonly blacklist: readonly Pattern[];
+  readonly blacklist: PatternList;
   /** What becomes of an image that neither list has. */
   readonly defaultAllow: boolean;
   /** Whether `docker build` may bring images, which can't be seen from the call. */
@@ -48,10 +48,10 @@ export function judgeImage(
   reference: ImageReference,
 ): Decision {
   const forms = { familiar: familiar(reference), full: full(reference) };
-  const whitelisted = find(policy.whitelist, forms);
+  const whitelisted = policy.whitelist.find(forms);
   if (whitelisted) return allow(`whitelisted by ${shown(whitelisted.source)}`);
   const image = `image ${shown(forms.familiar)} is not allowed`;
-  const blacklisted = find(policy.blacklist, forms);
+  const blacklisted = policy.blacklist.find(forms);
   if (blacklisted !== undefined) {
     return deny(
       "images/blacklisted",
@@ -80,8 +80,10 @@ export function judgeAllTags(
     familiar: familiarName(reference),
     full: fullName(reference),
   };
-  if (find(policy.whitelist, forms) !== undefined) return ALLOW;
-  if (policy.defaultAllow && policy.blacklist.length === 0) return ALLOW;
+  if (policy.whitelist.find(forms) !== undefined) return ALLOW;
+  if (policy.defaultAllow && policy.blacklist.patterns.length === 0) {
+    return ALLOW;
+  }
   const why = policy.defaultAllow
     ? "some of them may be blacklisted"
     : "no whitelist entry matches the name without a tag";
@@ -123,7 +125,7 @@ export function judgeDoor(
  * lists refuse nothing.
  */
 export function doorsNotCovered(policy: ImagesPolicy): Door[] {
-  if (policy.defaultAllow && policy.blacklist.length === 0) return [];
+  if (policy.defaultAllow && policy.blacklist.patterns.length === 0) return [];
   return (["build", "load", "import"] as const).filter((door) =>
     isOpen(policy, door)
   );
@@ -136,7 +138,7 @@ export function doorsNotCovered(policy: ImagesPolicy): Door[] {
  * @returns True where no verdict hangs on what a call says.
  */
 export function refusesNothing(policy: ImagesPolicy): boolean {
-  return policy.defaultAllow && policy.blacklist.length === 0 &&
+  return policy.defaultAllow && policy.blacklist.patterns.length === 0 &&
     policy.allowImport;
 }
 
@@ -149,13 +151,4 @@ function isOpen(policy: ImagesPolicy, door: Door): boolean {
     case "import":
       return policy.allowImport;
   }
-}
-
-function find(
-  patterns: readonly Pattern[],
-  forms: { familiar: string; full: string },
-): Pattern | undefined {
-  return patterns.find((pattern) =>
-    pattern.matches(pattern.full ? forms.full : forms.familiar)
-  );
 }

@@ -1,7 +1,7 @@
 import { RE2JS } from "re2js";
 import { shown } from "./decision.ts";
 
-/** A compiled entry of a whitelist or blacklist. */
+/** An entry of a whitelist or blacklist, which Go's regexp package accepts. */
 export interface Pattern {
   /** The pattern as it was written. */
   readonly source: string;
@@ -10,14 +10,6 @@ export interface Pattern {
    * in front (`docker.io/library/alpine:3`) and not for familiar ones (`alpine:3`).
    */
   readonly full: boolean;
-  /**
-   * Looks for the pattern anywhere in a name, as Go's `Regexp.Match` does, in time proportional to
-   * the name's length.
-   *
-   * @param name The name in the form that {@link Pattern.full} asks for.
-   * @returns Whether it is there.
-   */
-  matches(name: string): boolean;
 }
 
 /** A text that Go's regexp package refuses. The message shows the text and says why. */
@@ -32,34 +24,29 @@ export class InvalidPattern extends Error {
 const NAMES_HUB = /docker(?:\\?\.|\[\\?\.\]|\\x2e|\\x\{2e\})io(?![a-z0-9])/i;
 
 /**
- * Compiles a pattern as Go's regexp package would: RE2 syntax, unanchored, no backtracking.
+ * Reads a pattern as Go's regexp package would: RE2 syntax, unanchored, no backtracking.
  *
  * re2js is a port of Go's regexp, and gives the same verdicts and the same error texts. It follows
  * a newer Go than the old plugin was built with, and so takes a few patterns more, such as `(?<name>…)`.
  *
  * @param text The pattern.
- * @returns The compiled pattern.
+ * @returns The pattern.
  * @throws {InvalidPattern} Where Go would refuse the text: lookaround, backreferences, `a**`, more
  * than 1000 repetitions, invalid Unicode and the like.
  */
-export function compilePattern(text: string): Pattern {
+export function readPattern(text: string): Pattern {
   if (!text.isWellFormed()) {
     throw new InvalidPattern(refusal(text, "invalid UTF-8"));
   }
-  let compiled: RE2JS;
   try {
-    compiled = RE2JS.compile(text);
+    RE2JS.compile(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new InvalidPattern(
       refusal(text, reason.replace(/^error parsing regexp: /, "")),
     );
   }
-  return {
-    source: text,
-    full: NAMES_HUB.test(text),
-    matches: (name) => compiled.test(name),
-  };
+  return { source: text, full: NAMES_HUB.test(text) };
 }
 
 function refusal(text: string, reason: string): string {

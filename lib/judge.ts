@@ -85,7 +85,8 @@ export function createJudge(
           reasons.push(`${shown(request.user)} is exempt from [${section}]`);
           continue;
         }
-        const decision = await judgeSection(section, config, request, route);
+        const judged = judgeSection(section, config, request, route);
+        const decision = judged instanceof Promise ? await judged : judged;
         if (decision.allow) {
           if (decision.because) reasons.push(decision.because);
           continue;
@@ -106,7 +107,8 @@ export function createJudge(
     }
     conclude(request, route.endpoint.name, started, denial, enforced);
     if (denial && enforced) return denial;
-    const admitted = admit ? await admit(request, route) : ALLOW;
+    const held = admit?.(request, route) ?? ALLOW;
+    const admitted = held instanceof Promise ? await held : held;
     if (!admitted.allow) return admitted;
     return reasons.length > 0 ? allow(reasons.join("; ")) : ALLOW;
   }
@@ -131,24 +133,32 @@ export function createJudge(
   }
 
   /** What goes wrong in a policy is that policy's denial. */
-  async function judgeSection(
+  function judgeSection(
     section: Section,
     config: Config,
     request: AuthzRequest,
     route: Route,
-  ): Promise<Decision> {
+  ): Promise<Decision> | Decision {
     try {
-      const call = new Call(request, route);
-      switch (section) {
-        case "volumes":
-          return await judgeVolumes(config.volumes!, call, engine);
-        case "images":
-          return await judgeImages(config.images!, call, engine);
-        case "push":
-          return await judgePushes(config.push!, call, engine);
-      }
+      const decision = ask(section, config, new Call(request, route));
+      return decision instanceof Promise ? decision.catch(denyFor) : decision;
     } catch (error) {
       return denyFor(error);
+    }
+  }
+
+  function ask(
+    section: Section,
+    config: Config,
+    call: Call,
+  ): Promise<Decision> | Decision {
+    switch (section) {
+      case "volumes":
+        return judgeVolumes(config.volumes!, call, engine);
+      case "images":
+        return judgeImages(config.images!, call, engine);
+      case "push":
+        return judgePushes(config.push!, call, engine);
     }
   }
 

@@ -74,50 +74,57 @@ export function pluginHandler(
   recheck: Recheck,
   log: Log,
 ): PluginHandler {
-  async function respond(
-    path: string,
-    body: PluginRequest,
-  ): Promise<PluginResponse> {
-    switch (path) {
-      case "/AuthZPlugin.AuthZReq": {
-        const decision = judge(readAuthzRequest(await readJson(body)));
-        return decided(
-          decision instanceof Promise ? await decision : decision,
-        );
-      }
-      case "/AuthZPlugin.AuthZRes": {
-        const text = await readIf(body, (beginning) => {
-          const call = peekCall(beginning);
-          return call && recheck.concerns(call);
-        });
-        if (text === undefined) return ALLOWED;
-        const response = readAuthzResponse(parse(text));
-        return recheck.concerns(response.request)
-          ? decided(await recheck.judge(response))
-          : ALLOWED;
-      }
-      case "/Plugin.Activate":
-        await drain(body);
-        return { status: STATUS_CODE.OK, body: '{"Implements":["authz"]}' };
-      default:
-        await drain(body);
-        return { status: STATUS_CODE.NotFound, body: formatError("not found") };
-    }
-  }
-
   return async (request) => {
     const { method, path } = request;
     try {
-      return await respond(method === "POST" ? path : "", request);
+      // One function for the whole way: each that waits for another costs as
+      // much as a thought on most calls.
+      switch (method === "POST" ? path : "") {
+        case "/AuthZPlugin.AuthZReq": {
+          const message = isShort(request)
+            ? await request.json()
+            : JSON.parse(await readLong(request, () => true) ?? "");
+          const decision = judge(readAuthzRequest(message));
+          return decided(
+            decision instanceof Promise ? await decision : decision,
+          );
+        }
+        case "/AuthZPlugin.AuthZRes": {
+          const isWanted: IsWanted = (beginning) => {
+            const call = peekCall(beginning);
+            return call && recheck.concerns(call);
+          };
+          const text = isShort(request)
+            ? await request.text()
+            : await readLong(request, isWanted);
+          if (text === undefined || isWanted(text) === false) return ALLOWED;
+          const response = readAuthzResponse(JSON.parse(text));
+          return recheck.concerns(response.request)
+            ? decided(await recheck.judge(response))
+            : ALLOWED;
+        }
+        case "/Plugin.Activate":
+          await drain(request);
+          return { status: STATUS_CODE.OK, body: '{"Implements":["authz"]}' };
+        default:
+          await drain(request);
+          return {
+            status: STATUS_CODE.NotFound,
+            body: formatError("not found"),
+          };
+      }
     } catch (error) {
       // The engine refuses a call at any status but 200.
-      const known = error instanceof WireError;
-      log.error(`can't answer ${shown(method)} ${shown(path)}: ${error}`);
+      const problem = error instanceof SyntaxError
+        ? unreadableMessage(request.length() === 0)
+        : error;
+      const known = problem instanceof WireError;
+      log.error(`can't answer ${shown(method)} ${shown(path)}: ${problem}`);
       return {
         status: known
           ? STATUS_CODE.BadRequest
           : STATUS_CODE.InternalServerError,
-        body: formatError(known ? error.message : String(error)),
+        body: formatError(known ? problem.message : String(problem)),
       };
     }
   };
@@ -139,29 +146,16 @@ function drain(body: PluginRequest): Promise<void> {
   return body.read(() => {});
 }
 
-async function readJson(body: PluginRequest): Promise<unknown> {
+function isShort(body: PluginRequest): boolean {
   const length = body.length();
-  if (length === undefined || length > SHORT) {
-    return parse(await readLong(body, () => true) ?? "");
-  }
-  try {
-    return await body.json();
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw unreadableMessage(length === 0);
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw unreadableMessage(text === "");
-  }
+  return length !== undefined && length <= SHORT;
 }
 
 /** Tells by the beginning of a message; undefined where that is too short. */
 type IsWanted = (beginning: string) => boolean | undefined;
+
+/** How much is held now. */
+let held = 0;
 
 /**
  * Reads a message to its end, and keeps it only where it is wanted: response
@@ -171,22 +165,6 @@ type IsWanted = (beginning: string) => boolean | undefined;
  * @param isWanted Tells whether it is.
  * @returns The text, or undefined where it isn't wanted.
  */
-async function readIf(
-  body: PluginRequest,
-  isWanted: IsWanted,
-): Promise<string | undefined> {
-  const length = body.length();
-  if (length === undefined || length > SHORT) {
-    return await readLong(body, isWanted);
-  }
-  const text = await body.text();
-  return isWanted(text) === false ? undefined : text;
-}
-
-/** How much is held now. */
-let held = 0;
-
-/** The same, where the message may be long. */
 async function readLong(
   body: PluginRequest,
   isWanted: IsWanted,
@@ -213,9 +191,7 @@ async function readLong(
         throw new WireError("too many long messages at once");
       }
     });
-    if (wanted === false) return undefined;
-    const text = await new Blob(pieces).text();
-    return wanted === undefined && isWanted(text) === false ? undefined : text;
+    return wanted === false ? undefined : await new Blob(pieces).text();
   } finally {
     held -= length;
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { ContainerFacts, Engine } from "../engine.ts";
+import type { ContainerFacts, Engine, ImageVolumes } from "../engine.ts";
 import type { Call } from "../request/call.ts";
 import { type Mount, readMount } from "../request/mount.ts";
 import { readServiceSpec, type ServiceSpec } from "../request/service.ts";
@@ -79,43 +79,51 @@ function judgeCreate(
     judgeStorage(policy, readStorage(body));
   if (denied) return denied;
 
-  const covered = coveredPaths(host);
-  const uncovered = body.keys("Volumes").find((path) =>
-    !covered.has(cleanPath(path))
-  );
+  const uncovered = findUncovered(body.keys("Volumes"), host);
   if (uncovered !== undefined) {
     return refuse("anonymous", `anonymous volume at ${shown(uncovered)}`);
   }
   const image = body.string("Image");
   // Without one the engine has nothing to take more volumes from.
-  return image === "" ? ALLOW : judgeImage(image, covered, call, engine);
+  return image === "" ? ALLOW : judgeImage(image, host, call, engine);
 }
 
 /** The image's `VOLUME`s, less what the container covers. */
-async function judgeImage(
+function judgeImage(
   name: string,
-  covered: Set<string>,
+  host: Storage,
   call: Call,
   engine: Engine,
-): Promise<Decision> {
-  const platform = call.query.get("platform")
-    ? await platformOf(call, engine)
-    : undefined;
-  const image = await engine.inspectImageVolumes(name, platform);
-  if (!image) return ALLOW; // The engine's own 404 is the right answer.
-  return judgeImageVolumes(name, image.volumes, covered);
+): Promise<Decision> | Decision {
+  const judge = (image?: ImageVolumes): Decision => {
+    if (!image) return ALLOW; // The engine's own 404 is the right answer.
+    const uncovered = findUncovered(image.volumes, host);
+    return uncovered === undefined ? ALLOW : declares(name, uncovered);
+  };
+  if (call.query.get("platform")) {
+    return platformOf(call, engine)
+      .then((platform) => engine.inspectImageVolumes(name, platform))
+      .then(judge);
+  }
+  const image = engine.inspectImageVolumes(name);
+  return image instanceof Promise ? image.then(judge) : judge(image);
 }
 
-function judgeImageVolumes(
-  name: string,
-  volumes: readonly string[],
-  covered: Set<string>,
-): Decision {
-  const uncovered = volumes.find((path) => !covered.has(cleanPath(path)));
-  return uncovered === undefined ? ALLOW : refuse(
+function declares(image: string, path: string): Denial {
+  return refuse(
     "image",
-    `image ${shown(name)} declares VOLUME ${shown(uncovered)}`,
+    `image ${shown(image)} declares VOLUME ${shown(path)}`,
   );
+}
+
+/** The first of some paths where nothing is mounted. */
+function findUncovered(
+  paths: readonly string[],
+  host: Storage,
+): string | undefined {
+  if (paths.length === 0) return undefined;
+  const covered = coveredPaths(host);
+  return paths.find((path) => !covered.has(cleanPath(path)));
 }
 
 /**
@@ -301,8 +309,8 @@ async function judgeService(
         "pull it first",
     );
   }
-  const decision = judgeImageVolumes(spec.image, image.volumes, covered);
-  if (!decision.allow) return decision;
+  const uncovered = image.volumes.find((path) => !covered.has(cleanPath(path)));
+  if (uncovered !== undefined) return declares(spec.image, uncovered);
   // A tag is pulled again before each task (pullImage in moby's
   // daemon/cluster/executor/container/adapter.go), and may be another image by
   // then.

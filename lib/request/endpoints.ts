@@ -167,10 +167,10 @@ export interface Route extends Match {
   target: Target;
 }
 
-/** Rows whose path names nothing, by method and path. */
+/** Rows whose path names nothing, by their path. */
 const PLAIN = new Map(
   ENDPOINTS.filter(({ path }) => !path.includes("{"))
-    .map((endpoint) => [`${endpoint.method} ${endpoint.path}`, endpoint]),
+    .map((endpoint) => [endpoint.path, endpoint]),
 );
 
 /** The other rows. */
@@ -193,7 +193,8 @@ export function routeOf(
   if (!METHODS.has(method)) return undefined; // Most calls are a GET.
   const target = parseTarget(uri);
   const match = matchEndpoint(method, target.path);
-  return match && { ...match, target };
+  return match &&
+    { endpoint: match.endpoint, subject: match.subject, target };
 }
 
 /**
@@ -204,8 +205,8 @@ export function routeOf(
  * @returns The row, or undefined where no policy cares.
  */
 export function matchEndpoint(method: string, path: string): Match | undefined {
-  const plain = PLAIN.get(`${method} ${path}`);
-  if (plain) return { endpoint: plain, subject: "" };
+  const plain = PLAIN.get(path);
+  if (plain?.method === method) return { endpoint: plain, subject: "" };
   for (const { endpoint, pattern } of NAMING) {
     if (endpoint.method !== method) continue;
     const found = pattern.exec(path);

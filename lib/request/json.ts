@@ -27,6 +27,7 @@ const NEXT = 2;
 const HASH = 2;
 const ROW = 3;
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const PLUS = 0x2b;
 const COMMA = 0x2c;
@@ -59,6 +60,12 @@ const ENDS_PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
   Number(
     byte < 0x20 || byte >= 0x80 || byte === QUOTE || byte === BACKSLASH,
   ));
+
+/** For each byte, whether it is white space between values. */
+const IS_SPACE = Uint8Array.from(
+  { length: 256 },
+  (_, byte) => Number(" \t\n\r".includes(String.fromCharCode(byte))),
+);
 
 /** Where a text stands while it is read, and its rows. */
 class Room {
@@ -103,7 +110,7 @@ class Text {
     const { bytes, rows } = this.room;
     const start = rows[at];
     const end = rows[at + END];
-    if (end >= 0) return decoder.decode(bytes.subarray(start + 1, end - 1));
+    if (end >= 0) return asciiOf(bytes.subarray(start + 1, end - 1));
     const quoted = decoder.decode(bytes.subarray(start, -end));
     return (JSON.parse(quoted) as string).toWellFormed();
   }
@@ -122,6 +129,13 @@ class Text {
     new Reader(room).readAll();
     room.owner = this;
   }
+}
+
+/** The decoder costs more than a short text. */
+function asciiOf(bytes: Uint8Array): string {
+  return bytes.length <= 256
+    ? Reflect.apply(String.fromCharCode, undefined, bytes)
+    : decoder.decode(bytes);
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -317,6 +331,7 @@ class Reader {
   }
 
   readAll(): void {
+    this.#skipSpace();
     this.#value();
     this.#skipSpace();
     if (!this.#isAscii) this.#checkUtf8();
@@ -329,7 +344,6 @@ class Reader {
   }
 
   #value(): void {
-    this.#skipSpace();
     const rows = this.#rows;
     const row = this.#used;
     this.#used = row + ROW;
@@ -375,11 +389,11 @@ class Reader {
       for (;;) {
         if (close === CLOSE_OBJECT) this.#key();
         this.#value();
-        this.#skipSpace();
+        if (this.#bytes[this.#at] <= SPACE) this.#skipSpace();
         const next = this.#bytes[this.#at++];
         if (next === close) break;
         if (next !== COMMA) this.#fail(this.#at - 1);
-        this.#skipSpace();
+        if (this.#bytes[this.#at] <= SPACE) this.#skipSpace();
       }
     }
     this.#depth--;
@@ -407,9 +421,10 @@ class Reader {
     this.#rows[row] = start;
     this.#rows[row + END] = end;
     this.#rows[row + HASH] = hash;
-    this.#skipSpace();
+    if (bytes[this.#at] <= SPACE) this.#skipSpace();
     if (bytes[this.#at] !== COLON) this.#fail(this.#at);
     this.#at++;
+    if (bytes[this.#at] <= SPACE) this.#skipSpace();
   }
 
   #string(): void {
@@ -461,14 +476,9 @@ class Reader {
     if (this.#at === start) this.#fail(start);
   }
 
+  /** Most JSON on this wire is compact: who calls it has looked before. */
   #skipSpace(): void {
-    for (;; this.#at++) {
-      const byte = this.#bytes[this.#at];
-      if (byte > 0x20) return;
-      if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) {
-        return;
-      }
-    }
+    while (IS_SPACE[this.#bytes[this.#at]] === 1) this.#at++;
   }
 
   #checkUtf8(): void {

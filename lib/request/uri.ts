@@ -25,17 +25,19 @@ export function parseTarget(uri: string): Target {
   const rawQuery = mark < 0 ? "" : uri.slice(mark + 1);
   let rawPath = mark < 0 ? uri : uri.slice(0, mark);
 
-  // Absolute form. Go takes any scheme, and one without "//" has no authority.
-  const scheme = /^[A-Za-z][A-Za-z0-9+.-]*:/.exec(rawPath);
-  if (scheme) {
-    rawPath = rawPath.slice(scheme[0].length).replace(/^\/\/[^/]*/, "");
+  if (!rawPath.startsWith("/")) {
+    // Absolute form. Go takes any scheme, and one without "//" has no authority.
+    const scheme = /^[A-Za-z][A-Za-z0-9+.-]*:/.exec(rawPath);
+    if (scheme) {
+      rawPath = rawPath.slice(scheme[0].length).replace(/^\/\/[^/]*/, "");
+    }
   }
 
-  let path: string;
+  let path = rawPath;
   let isUtf8 = true;
   try {
     // The same escapes that Go decodes in a path; "+" stays a plus in both.
-    path = decodeURIComponent(rawPath);
+    if (rawPath.includes("%")) path = decodeURIComponent(rawPath);
   } catch {
     isUtf8 = false;
     path = rawPath.replace(
@@ -106,6 +108,7 @@ function unreadable(reason: string): never {
 
 /** Undefined where the bytes are not UTF-8, which none of our keys is. */
 function decode(text: string): string | undefined {
+  if (!/[%+]/.test(text)) return text;
   try {
     return decodeURIComponent(text.replaceAll("+", " "));
   } catch {

@@ -176,14 +176,15 @@ async function readLong(
   try {
     await body.read((piece) => {
       if (wanted === false) return;
-      pieces.push(new Uint8Array(piece));
       length += piece.length;
       held += piece.length;
       while (wanted === undefined && look <= length && look <= BEGINNING.last) {
-        wanted = isWanted(beginning(pieces, look));
+        wanted = isWanted(beginning([...pieces, piece], look));
         look *= 4;
       }
+      // Nothing is copied that is not wanted: that would double the cost.
       if (wanted === false) pieces.length = 0;
+      else pieces.push(new Uint8Array(piece));
       if (length > MESSAGE_LIMIT) {
         throw new WireError(`the message has more than ${MESSAGE_LIMIT} bytes`);
       }

@@ -11,18 +11,14 @@ import {
   loadConfig,
   showConfig,
 } from "./lib/config.ts";
-import { connectEngine, EngineError, type Send } from "./lib/engine.ts";
-import { engineTransport } from "./lib/engine_http.ts";
-import { exemptionCheck } from "./lib/identity.ts";
-import { createJudge } from "./lib/judge.ts";
+import { engineEndpoint } from "./lib/engine_address.ts";
+import { EngineError } from "./lib/engine_error.ts";
 import { listen, type Listener, ListenError } from "./lib/listen.ts";
 import { type Log, openLog } from "./lib/log.ts";
 import { Metrics } from "./lib/metrics.ts";
-import { MonitorError, serveMonitor } from "./lib/monitor.ts";
 import { pluginHandler } from "./lib/plugin.ts";
-import { createRecheck } from "./lib/recheck.ts";
+import type { LoadedPolicies } from "./lib/policies.ts";
 import { Settings } from "./lib/settings.ts";
-import { startWarnings, warnOfUnseenBuilds } from "./lib/warnings.ts";
 
 /** How long a stop may take, in milliseconds. */
 const STOP_TIME = 4000;
@@ -96,28 +92,14 @@ function exitWithUsage(error: unknown, usage: string): never {
 
 async function start(args: Args, log: Log): Promise<Listener> {
   const settings = new Settings(() => loadConfig(args.config));
+  const endpoint = engineEndpoint(args);
   const metrics = new Metrics();
-  const engine = connectEngine(timed(engineTransport(args), metrics));
-  const options = {
-    get config() {
-      return settings.config;
-    },
-    engine,
-    isExempt: exemptionCheck(),
-    log,
-    observe: metrics.decided.bind(metrics),
-  };
-  const recheck = createRecheck(options);
-  const handler = pluginHandler(
-    createJudge(options, recheck.admit),
-    recheck,
-    log,
-  );
 
   // The monitor first: an address that is taken must not cost the engine the
   // plugin's socket.
   let problem: () => string | undefined = () => "not listening yet";
   if (args.addr !== undefined) {
+    const { serveMonitor } = await import("./lib/monitor.ts");
     serveMonitor(args.addr, {
       version: project.version,
       problem: () => problem(),
@@ -133,55 +115,51 @@ async function start(args: Args, log: Log): Promise<Listener> {
         }),
     });
   }
-  const listener = await listen(handler, args.socket, {
-    fds: Deno.env.get("LISTEN_FDS"),
-    pid: Deno.env.get("LISTEN_PID"),
-  });
-
+  let policies: LoadedPolicies | Promise<LoadedPolicies> | undefined;
+  const load = async () => {
+    const { createPolicies } = await import("./lib/policies.ts");
+    return policies = createPolicies({ settings, endpoint, log, metrics });
+  };
+  const listener = await listen(
+    pluginHandler(() => policies ??= load(), log),
+    args.socket,
+    { fds: Deno.env.get("LISTEN_FDS"), pid: Deno.env.get("LISTEN_PID") },
+  );
   problem = listener.problem;
 
+  /** Warnings are about images only, and want the policies loaded. */
+  const warn = async () => {
+    if (!settings.config.images) return;
+    const { startWarnings, warnOfUnseenBuilds } = await import(
+      "./lib/warnings.ts"
+    );
+    for (const warning of startWarnings(settings.config)) log.warning(warning);
+    const { engine } = await (policies ??= load());
+    await warnOfUnseenBuilds(settings.config, engine, log);
+  };
   log.info(
     `${NAME} ${project.version} listening on ${listener.where}, ` +
       `asking ${args.host}`,
   );
   logConfig(settings.config, log);
-  warnOfUnseenBuilds(settings.config, engine, log);
-  Deno.addSignalListener("SIGHUP", () => reload(settings, log));
+  warn();
+  Deno.addSignalListener("SIGHUP", () => {
+    if (reload(settings, log)) warn();
+  });
   return listener;
 }
 
-function reload(settings: Settings, log: Log): void {
+/** Whether the settings are other ones now. */
+function reload(settings: Settings, log: Log): boolean {
   settings.reload();
   if (settings.problem === undefined) {
     log.info("settings read again");
     logConfig(settings.config, log);
-    return;
+    return true;
   }
   for (const line of settings.problem.split("\n")) log.error(line);
   log.error("the settings from before stay in force");
-}
-
-/** Counts what the engine is asked. */
-function timed(send: Send, metrics: Metrics): Send {
-  return async (path, method) => {
-    const started = performance.now();
-    const count = (result: "ok" | "not_found" | "failed") =>
-      metrics.asked(result, (performance.now() - started) / 1000);
-    try {
-      const answer = await send(path, method);
-      count(
-        answer.status < 300
-          ? "ok"
-          : answer.status === 404
-          ? "not_found"
-          : "failed",
-      );
-      return answer;
-    } catch (error) {
-      count("failed");
-      throw error;
-    }
-  };
+  return false;
 }
 
 function logConfig(config: Config, log: Log): void {
@@ -194,7 +172,6 @@ function logConfig(config: Config, log: Log): void {
         : `not enforcing [${section}]`,
     );
   }
-  for (const warning of startWarnings(config)) log.warning(warning);
 }
 
 let stopping = false;
@@ -211,7 +188,9 @@ async function stop(listener: Listener, log: Log): Promise<void> {
 
 function isForTheAdministrator(error: unknown): error is Error {
   return error instanceof ConfigError || error instanceof ListenError ||
-    error instanceof MonitorError || error instanceof EngineError;
+    error instanceof EngineError ||
+    // Of a module that is not loaded where nobody asks for it.
+    (error instanceof Error && error.name === "MonitorError");
 }
 
 await main();

@@ -6,6 +6,7 @@
 import { type Args, readArgs } from "./args.ts";
 import { ConfigError, loadConfig, showConfig } from "./config.ts";
 import { connectEngine, type Engine, EngineError } from "./engine.ts";
+import { engineEndpoint } from "./engine_address.ts";
 import { engineTransport } from "./engine_http.ts";
 import { readQuestion } from "./explain.ts";
 import { exemptionCheck } from "./identity.ts";
@@ -56,7 +57,10 @@ export async function explain(words: readonly string[]): Promise<Answer> {
     const asked: string[] = [];
     const judge = createJudge({
       config: loadConfig(args.config),
-      engine: noting(asked, connectEngine(engineTransport(args))),
+      engine: noting(
+        asked,
+        connectEngine(engineTransport(engineEndpoint(args))),
+      ),
       isExempt: exemptionCheck(),
       log: SILENT,
     });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { EngineError } from "./engine_error.ts";
 import { shown } from "./policy/decision.ts";
 import type { Platform } from "./policy/platform.ts";
 import { serviceMountType, type ServiceSpec } from "./request/service.ts";
@@ -124,14 +125,7 @@ export interface Engine {
   inspectsPlatforms(): Promise<boolean>;
 }
 
-/** The engine gave no usable answer. */
-export class EngineError extends Error {
-  /** @param problem What went wrong, and with which engine. */
-  constructor(problem: string) {
-    super(problem);
-    this.name = "EngineError";
-  }
-}
+export { EngineError };
 
 /** How many image IDs are remembered; more, and the memory starts anew. */
 const PINNED_LIMIT = 1000;

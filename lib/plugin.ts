@@ -4,9 +4,8 @@
  * @module
  */
 import { STATUS_CODE } from "@std/http";
-import type { Judge } from "./judge.ts";
 import type { Log } from "./log.ts";
-import type { Recheck } from "./recheck.ts";
+import type { Policies } from "./policies.ts";
 import {
   formatDecision,
   formatError,
@@ -64,14 +63,12 @@ const SHORT = 64 * 1024;
 /**
  * Makes the handler of the plugin API.
  *
- * @param judge Decides on API calls.
- * @param recheck Looks again at what came of some of them.
+ * @param policies What judges API calls; loaded when it is first asked for.
  * @param log Where requests that can't be answered are noted.
  * @returns The handler.
  */
 export function pluginHandler(
-  judge: Judge,
-  recheck: Recheck,
+  policies: () => Policies | Promise<Policies>,
   log: Log,
 ): PluginHandler {
   return async (request) => {
@@ -84,12 +81,16 @@ export function pluginHandler(
           const message = isShort(request)
             ? await request.json()
             : JSON.parse(await readLong(request, () => true) ?? "");
+          const loaded = policies();
+          const { judge } = loaded instanceof Promise ? await loaded : loaded;
           const decision = judge(readAuthzRequest(message));
           return decided(
             decision instanceof Promise ? await decision : decision,
           );
         }
         case "/AuthZPlugin.AuthZRes": {
+          const loaded = policies();
+          const { recheck } = loaded instanceof Promise ? await loaded : loaded;
           const isWanted: IsWanted = (beginning) => {
             const call = peekCall(beginning);
             return call && recheck.concerns(call);
@@ -105,6 +106,7 @@ export function pluginHandler(
         }
         case "/Plugin.Activate":
           await drain(request);
+          policies(); // They will be wanted next.
           return { status: STATUS_CODE.OK, body: '{"Implements":["authz"]}' };
         default:
           await drain(request);
@@ -142,8 +144,10 @@ function decided(decision: Decision): PluginResponse {
 }
 
 /** An answer before the end of a message breaks the connection. */
-function drain(body: PluginRequest): Promise<void> {
-  return body.read(() => {});
+async function drain(body: PluginRequest): Promise<void> {
+  // At once where it can be: a stream has to be loaded first.
+  if (isShort(body)) await body.text();
+  else await body.read(() => {});
 }
 
 function isShort(body: PluginRequest): boolean {

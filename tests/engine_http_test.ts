@@ -1,12 +1,13 @@
 import { createServer } from "node:https";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { EngineError, type Send } from "../lib/engine.ts";
-import { type EngineAddress, engineTransport } from "../lib/engine_http.ts";
+import { type EngineAddress, engineEndpoint } from "../lib/engine_address.ts";
+import { engineTransport } from "../lib/engine_http.ts";
 
 function transport(
   address: Partial<EngineAddress> & { host: string },
 ): Send & Disposable {
-  return engineTransport({ tlsVerify: false, ...address });
+  return engineTransport(engineEndpoint({ tlsVerify: false, ...address }));
 }
 
 async function problem(answer: Promise<unknown>): Promise<string> {

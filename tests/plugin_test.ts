@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { openLog } from "../lib/log.ts";
 import { pluginHandler, type PluginResponse } from "../lib/plugin.ts";
+import type { Policies } from "../lib/policies.ts";
 import { ALLOW, type Decision, deny } from "../lib/policy/decision.ts";
 import type { AuthzRequest, AuthzResponse } from "../lib/wire.ts";
 import { bytes } from "./requests.ts";
@@ -29,18 +30,25 @@ interface Posted extends PluginResponse {
 async function post(
   path: string,
   body: string | Body,
-  { method = "POST", decision = ALLOW as Decision } = {},
+  { method = "POST", decision = ALLOW as Decision, loaded = true } = {},
 ): Promise<Posted> {
   const asked: (AuthzRequest | AuthzResponse)[] = [];
   const judge = (message: AuthzRequest | AuthzResponse) => {
     asked.push(message);
     return Promise.resolve(decision);
   };
-  const handler = pluginHandler(judge, {
-    admit: () => Promise.resolve(ALLOW),
-    concerns: ({ method, uri }) => method === "POST" && uri === "/recheck",
+  const policies: Policies = {
     judge,
-  }, openLog({ debug: false, journal: false, format: "text" }, () => {}));
+    recheck: {
+      admit: () => ALLOW,
+      concerns: ({ method, uri }) => method === "POST" && uri === "/recheck",
+      judge,
+    },
+  };
+  const handler = pluginHandler(
+    () => loaded ? policies : Promise.resolve(policies),
+    openLog({ debug: false, journal: false, format: "text" }, () => {}),
+  );
   const response = await handler({
     method,
     path,
@@ -87,6 +95,16 @@ Deno.test("plugin: a request is judged", async () => {
     headers: { "Content-Type": "application/json" },
     body: btoa("{}"),
   }]);
+});
+
+Deno.test("plugin: a call waits for what judges it", async () => {
+  const { status, body, asked } = await post("/AuthZPlugin.AuthZReq", MESSAGE, {
+    loaded: false,
+    decision: deny("x/y", "no such thing"),
+  });
+  assertEquals(status, 200);
+  assertEquals(JSON.parse(body), { Allow: false, Msg: "no such thing" });
+  assertEquals(asked.length, 1);
 });
 
 Deno.test("plugin: a denial is HTTP 200, with its text in Msg", async () => {

@@ -310,8 +310,7 @@ Deno.test("recheck: the settings of the moment count", async () => {
 /** Posts a response message to a plugin with this second line. */
 async function post(recheck: Recheck, message: string) {
   const handler = pluginHandler(
-    () => Promise.resolve(ALLOW),
-    recheck,
+    () => ({ judge: () => ALLOW, recheck }),
     openLog({ debug: false, journal: false, format: "text" }, () => {}),
   );
   const { status, body } = await handler({

@@ -7,12 +7,14 @@
 
 import { parseConfig } from "../../lib/config.ts";
 import { connectEngine, type Send } from "../../lib/engine.ts";
+import { engineEndpoint } from "../../lib/engine_address.ts";
 import { engineTransport } from "../../lib/engine_http.ts";
 import { createJudge, type Judge } from "../../lib/judge.ts";
 import { listen } from "../../lib/listen.ts";
 import { openLog } from "../../lib/log.ts";
 import { pluginHandler } from "../../lib/plugin.ts";
 import { ALLOW } from "../../lib/policy/decision.ts";
+import { routeOf } from "../../lib/request/endpoints.ts";
 import { createRecheck } from "../../lib/recheck.ts";
 import { engineTest, type Harness, type State } from "./harness.ts";
 import { rootFileSystem } from "./images.ts";
@@ -39,10 +41,10 @@ async function compose(
     Parts = {},
 ): Promise<Composed> {
   const log: string[] = [];
-  const send = engineTransport({
+  const send = engineTransport(engineEndpoint({
     host: `unix://${h.dockerd.socket}`,
     tlsVerify: false,
-  });
+  }));
   const options = {
     config: parseConfig("test", "[volumes]"),
     engine: connectEngine(between(send)),
@@ -52,12 +54,17 @@ async function compose(
       (line) => log.push(line),
     ),
   };
+  const recheck = createRecheck(options);
+  const line = first(createJudge(options));
+  const judge: Judge = async (request) => {
+    const decision = await line(request);
+    const route = routeOf(request);
+    return decision.allow && route
+      ? await recheck.admit(request, route)
+      : decision;
+  };
   const listener = await listen(
-    pluginHandler(
-      first(createJudge(options)),
-      createRecheck(options),
-      options.log,
-    ),
+    pluginHandler(() => ({ judge, recheck }), options.log),
     h.pluginSocket,
     {},
   );
@@ -67,6 +74,7 @@ async function compose(
     async [Symbol.asyncDispose]() {
       await h.dockerd.setPlugins([]);
       await listener.close();
+      send[Symbol.dispose]();
     },
   };
 }

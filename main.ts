@@ -68,7 +68,7 @@ async function runCommand(
   try {
     const { text, ok } = command === "explain"
       ? await explain(words)
-      : checkConfig(readArgs(words));
+      : await checkConfig(readArgs(words));
     console.log(text);
     Deno.exit(ok ? 0 : 1);
   } catch (error) {
@@ -91,7 +91,7 @@ function exitWithUsage(error: unknown, usage: string): never {
 }
 
 async function start(args: Args, log: Log): Promise<Listener> {
-  const settings = new Settings(() => loadConfig(args.config));
+  const settings = await Settings.open(() => loadConfig(args.config));
   const endpoint = engineEndpoint(args);
   const metrics = new Metrics();
 
@@ -143,15 +143,15 @@ async function start(args: Args, log: Log): Promise<Listener> {
   );
   logConfig(settings.config, log);
   warn();
-  Deno.addSignalListener("SIGHUP", () => {
-    if (reload(settings, log)) warn();
+  Deno.addSignalListener("SIGHUP", async () => {
+    if (await reload(settings, log)) await warn();
   });
   return listener;
 }
 
 /** Whether the settings are other ones now. */
-function reload(settings: Settings, log: Log): boolean {
-  settings.reload();
+async function reload(settings: Settings, log: Log): Promise<boolean> {
+  await settings.reload();
   if (settings.problem === undefined) {
     log.info("settings read again");
     logConfig(settings.config, log);

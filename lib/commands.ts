@@ -28,9 +28,9 @@ export interface Answer {
  * @param args The command line: `--config`.
  * @returns `ok` and the settings in force, or every mistake in the file.
  */
-export function checkConfig(args: Args): Answer {
+export async function checkConfig(args: Args): Promise<Answer> {
   try {
-    const config = loadConfig(args.config);
+    const config = await loadConfig(args.config);
     const warnings = startWarnings(config).map((text) => `warning: ${text}`);
     const shown = JSON.stringify(showConfig(config), null, 2);
     return { text: ["ok", shown, ...warnings].join("\n"), ok: true };
@@ -56,7 +56,7 @@ export async function explain(words: readonly string[]): Promise<Answer> {
     const args = readArgs(options);
     const asked: string[] = [];
     const judge = createJudge({
-      config: loadConfig(args.config),
+      config: await loadConfig(args.config),
       engine: noting(
         asked,
         connectEngine(engineTransport(engineEndpoint(args))),

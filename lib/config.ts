@@ -5,13 +5,11 @@
  * @module
  */
 import { escape } from "@std/regexp";
-import { parse } from "@std/toml";
 import { followLinks } from "./host_paths.ts";
 import type { Exemptions } from "./identity.ts";
 import { type BindRules, bindRules } from "./policy/binds.ts";
 import type { ImagesPolicy } from "./policy/images.ts";
-import { PatternList } from "./policy/pattern_list.ts";
-import { readPattern } from "./policy/patterns.ts";
+import type { PatternList } from "./policy/patterns.ts";
 import type { PushPolicy } from "./policy/push.ts";
 import type { VolumesPolicy } from "./policy/volumes.ts";
 import { foldKey } from "./request/fold.ts";
@@ -83,25 +81,27 @@ function formatProblem({ file, place, message }: Problem): string {
  * @returns The settings, every key with its value or default.
  * @throws {ConfigError} where a file can't be read or followed.
  */
-export function loadConfig(
+export async function loadConfig(
   file?: string,
   files = { config: CONFIG_FILE, old: OLD_FILES },
-): Config {
+): Promise<Config> {
   if (file !== undefined) {
     const text = readFile(file);
     return file.endsWith(".json")
-      ? parseOldImages(file, text)
-      : parseConfig(file, text);
+      ? await parseOldImages(file, text)
+      : await parseConfig(file, text);
   }
   const text = readIfThere(files.config);
-  if (text !== undefined) return parseConfig(files.config, text);
+  if (text !== undefined) return await parseConfig(files.config, text);
 
   const volumes = readIfThere(files.old.volumes);
   const images = readIfThere(files.old.images);
   if (volumes === undefined && images === undefined) return DEFAULTS;
   return {
-    ...(volumes !== undefined && parseOldVolumes(files.old.volumes, volumes)),
-    ...(images !== undefined && parseOldImages(files.old.images, images)),
+    ...(volumes !== undefined &&
+      await parseOldVolumes(files.old.volumes, volumes)),
+    ...(images !== undefined &&
+      await parseOldImages(files.old.images, images)),
   };
 }
 
@@ -125,7 +125,11 @@ const DEFAULTS = {
  * @returns The settings.
  * @throws {ConfigError} with all that is wrong.
  */
-export function parseConfig(file: string, text: string): Config {
+export async function parseConfig(
+  file: string,
+  text: string,
+): Promise<Config> {
+  const { parse } = await import("@std/toml"); // Not without a file.
   const problems = repetitions(file, text);
   let document: Record<string, unknown>;
   try {
@@ -162,8 +166,8 @@ export function parseConfig(file: string, text: string): Config {
         const defaultAllow = section.boolean("default-allow", false);
         config.images = {
           file,
-          whitelist: section.patterns("whitelist"),
-          blacklist: section.patterns("blacklist"),
+          whitelist: await section.patterns("whitelist"),
+          blacklist: await section.patterns("blacklist"),
           defaultAllow,
           allowBuild: section.boolean("allow-build", defaultAllow),
           allowLoad: section.boolean("allow-load", defaultAllow),
@@ -221,8 +225,11 @@ function readCommon(section: Table): Exemptions & { enforce: boolean } {
  * @returns The settings.
  * @throws {ConfigError} with all that is wrong.
  */
-export function parseOldVolumes(file: string, text: string): Config {
-  const { volumes, ...others } = parseConfig(file, text);
+export async function parseOldVolumes(
+  file: string,
+  text: string,
+): Promise<Config> {
+  const { volumes, ...others } = await parseConfig(file, text);
   const [stray] = Object.keys(others);
   if (stray === undefined) {
     return { volumes: volumes ?? { file, ...DEFAULTS.volumes } };
@@ -244,7 +251,10 @@ export function parseOldVolumes(file: string, text: string): Config {
  *   always refused, since it names no image to pull.
  * @throws {ConfigError} with all that is wrong.
  */
-export function parseOldImages(file: string, text: string): Config {
+export async function parseOldImages(
+  file: string,
+  text: string,
+): Promise<Config> {
   const keys: Record<string, unknown> = {};
   try {
     const document: unknown = JSON.parse(text);
@@ -262,8 +272,8 @@ export function parseOldImages(file: string, text: string): Config {
   const section = new Table(file, text, "", keys, problems);
   const images = {
     file,
-    whitelist: section.patterns("whitelist"),
-    blacklist: section.patterns("blacklist"),
+    whitelist: await section.patterns("whitelist"),
+    blacklist: await section.patterns("blacklist"),
     defaultAllow: section.boolean("defaultallow", false),
     allowBuild: true,
     allowLoad: true,
@@ -325,6 +335,8 @@ export function showConfig(config: Config): Record<string, unknown> {
   };
 }
 
+const NO_PATTERNS: PatternList = { patterns: [], find: () => undefined };
+
 /** A table of the file, read key by key; what is left over is a mistake. */
 class Table {
   readonly #table: Record<string, unknown> = {};
@@ -361,8 +373,13 @@ class Table {
     return whenMissing;
   }
 
-  patterns(key: string): PatternList {
-    const patterns = this.strings(key).flatMap((pattern) => {
+  async patterns(key: string): Promise<PatternList> {
+    const texts = this.strings(key);
+    if (texts.length === 0) return NO_PATTERNS;
+    // Regular expressions are the largest thing that can be loaded.
+    const { readPattern } = await import("./policy/patterns.ts");
+    const { PatternSets } = await import("./policy/pattern_list.ts");
+    const patterns = texts.flatMap((pattern) => {
       try {
         return [readPattern(pattern)];
       } catch (error) {
@@ -374,7 +391,7 @@ class Table {
         return [];
       }
     });
-    return new PatternList(patterns);
+    return new PatternSets(patterns);
   }
 
   binds(key: string): { allowBind?: BindRules } {

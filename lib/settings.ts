@@ -2,18 +2,23 @@ import { type Config, ConfigError } from "./config.ts";
 
 /** The settings in force, which can be read again while calls are judged. */
 export class Settings {
-  readonly #load: () => Config;
+  readonly #load: () => Promise<Config>;
   #config: Config;
   #generation = 1;
   #problem?: string;
 
+  private constructor(load: () => Promise<Config>, config: Config) {
+    this.#load = load;
+    this.#config = config;
+  }
+
   /**
    * @param load Reads the settings.
+   * @returns The settings, read for the first time.
    * @throws {ConfigError} where they can't be followed.
    */
-  constructor(load: () => Config) {
-    this.#load = load;
-    this.#config = load();
+  static async open(load: () => Promise<Config>): Promise<Settings> {
+    return new Settings(load, await load());
   }
 
   /** The settings for the next call. */
@@ -35,9 +40,9 @@ export class Settings {
    * Reads the settings again. Good ones are in force from the next call on; bad
    * ones change nothing but {@link Settings.problem}.
    */
-  reload(): void {
+  async reload(): Promise<void> {
     try {
-      this.#config = this.#load();
+      this.#config = await this.#load();
       this.#generation++;
       this.#problem = undefined;
     } catch (error) {

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import {
   type Config,
   ConfigError,
@@ -9,16 +9,19 @@ import {
 } from "../lib/config.ts";
 
 /** `line: message` for each problem, in the lines' order. */
-function problems(read: () => unknown): string[] {
-  const { problems } = assertThrows(read, ConfigError) as ConfigError;
+async function problems(read: () => Promise<unknown>): Promise<string[]> {
+  const { problems } = await assertRejects(read, ConfigError) as ConfigError;
   return problems
     .toSorted((a, b) => (a.place?.line ?? 0) - (b.place?.line ?? 0))
     .map(({ place, message }) => `${place?.line}: ${message}`);
 }
 
 /** Compares beginnings: what is expected instead grows with the program. */
-function assertProblems(text: string, beginnings: string[]): void {
-  const given = problems(() => parseConfig("x.toml", text));
+async function assertProblems(
+  text: string,
+  beginnings: string[],
+): Promise<void> {
+  const given = await problems(() => parseConfig("x.toml", text));
   assertEquals(
     given.map((problem, i) => problem.slice(0, beginnings[i]?.length)),
     beginnings,
@@ -27,8 +30,8 @@ function assertProblems(text: string, beginnings: string[]): void {
 }
 
 /** A settings file's text, read; shown under the names of the file. */
-function shown(text: string): Record<string, unknown> {
-  return showConfig(parseConfig("x.toml", text));
+async function shown(text: string): Promise<Record<string, unknown>> {
+  return showConfig(await parseConfig("x.toml", text));
 }
 
 const VOLUMES = {
@@ -60,21 +63,21 @@ const PUSH = {
   "allow-group": [],
 };
 
-Deno.test("config: a policy is on where its section stands", () => {
-  assertEquals(shown(""), {});
-  assertEquals(shown("# [volumes]\n"), {});
-  assertEquals(shown("[volumes]"), { volumes: VOLUMES });
-  assertEquals(shown("[images]"), { images: IMAGES });
-  assertEquals(shown("[push]"), { push: PUSH });
+Deno.test("config: a policy is on where its section stands", async () => {
+  assertEquals(await shown(""), {});
+  assertEquals(await shown("# [volumes]\n"), {});
+  assertEquals(await shown("[volumes]"), { volumes: VOLUMES });
+  assertEquals(await shown("[images]"), { images: IMAGES });
+  assertEquals(await shown("[push]"), { push: PUSH });
   assertEquals(
-    shown("[push]\n[volumes]\n[images]\n"),
+    await shown("[push]\n[volumes]\n[images]\n"),
     { volumes: VOLUMES, images: IMAGES, push: PUSH },
   );
 });
 
-Deno.test("config: every key", () => {
+Deno.test("config: every key", async () => {
   assertEquals(
-    shown(`
+    await shown(`
 [volumes]
   allow-user = ["dwalsh", 'DOM\\x']
   allow-group = [
@@ -97,7 +100,7 @@ Deno.test("config: every key", () => {
     },
   );
   assertEquals(
-    shown(`
+    await shown(`
 [images]
 whitelist = ["^alpine:", '^quay\\.io/calico/(cni|node):']
 blacklist = ["^docker:"]
@@ -133,7 +136,7 @@ allow-group = ["g"]
   );
 });
 
-Deno.test("config: every spelling that TOML has for it", () => {
+Deno.test("config: every spelling that TOML has for it", async () => {
   const expected = { volumes: { ...VOLUMES, "allow-user": ["a"] } };
   for (
     const text of [
@@ -147,23 +150,23 @@ Deno.test("config: every spelling that TOML has for it", () => {
       'volumes = { "allow-user" = ["\\u0061"] }\n',
     ]
   ) {
-    assertEquals(shown(text), expected, text);
+    assertEquals(await shown(text), expected, text);
   }
 });
 
-Deno.test("config: the old table in place of [volumes]", () => {
+Deno.test("config: the old table in place of [volumes]", async () => {
   assertEquals(
-    shown(
+    await shown(
       '[docker-novolume-plugin]\n  allow-user = ["dwalsh"]\n  allow-group = []',
     ),
     { volumes: { ...VOLUMES, "allow-user": ["dwalsh"] } },
   );
-  assertProblems("[volumes]\n\n[docker-novolume-plugin]\n", [
+  await assertProblems("[volumes]\n\n[docker-novolume-plugin]\n", [
     "3: [docker-novolume-plugin] is the old name of [volumes]: keep one of them",
   ]);
 });
 
-Deno.test("config: mistakes, each with its line and what was expected", () => {
+Deno.test("config: mistakes, each with its line and what was expected", async () => {
   const list = 'expected a list of strings, such as ["one", "two"]';
   for (
     const [text, ...beginnings] of [
@@ -261,19 +264,19 @@ Deno.test("config: mistakes, each with its line and what was expected", () => {
       ],
     ]
   ) {
-    assertProblems(text, beginnings);
+    await assertProblems(text, beginnings);
   }
 });
 
-Deno.test("config: a pattern that does not compile, with its line", () => {
-  assertProblems(
+Deno.test("config: a pattern that does not compile, with its line", async () => {
+  await assertProblems(
     '[images]\nwhitelist = [\n  "^alpine:",\n  "^(busybox:",\n]\n' +
       "blacklist = ['[z-a]']\n",
     ["4: whitelist: ", "6: blacklist: "],
   );
 });
 
-Deno.test("config: what is no TOML, with its line", () => {
+Deno.test("config: what is no TOML, with its line", async () => {
   for (
     const [text, line] of [
       ["[volumes]\nallow-user = \n", "3"],
@@ -282,13 +285,13 @@ Deno.test("config: what is no TOML, with its line", () => {
       ["volumes\n", "1"],
     ]
   ) {
-    const [first] = problems(() => parseConfig("x.toml", text));
+    const [first] = await problems(() => parseConfig("x.toml", text));
     assertEquals(/^\d+/.exec(first)?.[0], line, text);
   }
 });
 
-Deno.test("config: the message says file and line, a line a problem", () => {
-  const error = assertThrows(
+Deno.test("config: the message says file and line, a line a problem", async () => {
+  const error = await assertRejects(
     () => parseConfig("/etc/x.toml", "[volumes]\na = 1\nb = 2\n"),
     ConfigError,
   );
@@ -298,7 +301,7 @@ Deno.test("config: the message says file and line, a line a problem", () => {
   );
 });
 
-Deno.test("config: docker-image-policy's JSON", () => {
+Deno.test("config: docker-image-policy's JSON", async () => {
   const images = {
     ...IMAGES,
     from: "x.json",
@@ -306,10 +309,11 @@ Deno.test("config: docker-image-policy's JSON", () => {
     "allow-build": true,
     "allow-load": true,
   };
-  const read = (text: string) => showConfig(parseOldImages("x.json", text));
-  assertEquals(read("{}"), { images });
+  const read = async (text: string) =>
+    showConfig(await parseOldImages("x.json", text));
+  assertEquals(await read("{}"), { images });
   assertEquals(
-    read(`{
+    await read(`{
       "whitelist": ["^alpine:"],
       "blacklist": ["^docker:"],
       "defaultAllow": true,
@@ -325,7 +329,7 @@ Deno.test("config: docker-image-policy's JSON", () => {
     },
   );
   assertEquals(
-    read('{"WhiteList":["^a:"],"DEFAULTALLOW":true,"blacklist":null}'),
+    await read('{"WhiteList":["^a:"],"DEFAULTALLOW":true,"blacklist":null}'),
     { images: { ...images, whitelist: ["^a:"], "default-allow": true } },
   );
   for (
@@ -337,19 +341,19 @@ Deno.test("config: docker-image-policy's JSON", () => {
       ["null", "1"],
     ]
   ) {
-    const given = problems(() => parseOldImages("x.json", text));
+    const given = await problems(() => parseOldImages("x.json", text));
     assertEquals(given.map((problem) => /^\w+/.exec(problem)?.[0]), [line]);
   }
 });
 
 /** Runs with files of these texts in a directory of its own. */
-function withFiles(
+async function withFiles(
   texts: { config?: string; volumes?: string; images?: string },
   test: (
     files: Parameters<typeof loadConfig>[1] & object,
     directory: string,
-  ) => void,
-): void {
+  ) => Promise<void>,
+): Promise<void> {
   const directory = Deno.makeTempDirSync();
   const files = {
     config: `${directory}/new.toml`,
@@ -368,7 +372,7 @@ function withFiles(
     ) {
       if (text !== undefined) Deno.writeTextFileSync(file, text);
     }
-    test(files, directory);
+    await test(files, directory);
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
@@ -383,7 +387,7 @@ function sections(config: Config): Record<string, unknown> {
   );
 }
 
-Deno.test("config: which file counts", () => {
+Deno.test("config: which file counts", async () => {
   const novolume = "[docker-novolume-plugin]\n";
   for (
     const [texts, expected] of [
@@ -403,26 +407,28 @@ Deno.test("config: which file counts", () => {
       ],
     ] as const
   ) {
-    withFiles(texts, (files) =>
+    await withFiles(texts, async (files) =>
       assertEquals(
-        sections(loadConfig(undefined, files)),
+        sections(await loadConfig(undefined, files)),
         expected,
         JSON.stringify(texts),
       ));
   }
 });
 
-Deno.test("config: --config names the file, and its form", () => {
-  withFiles(
+Deno.test("config: --config names the file, and its form", async () => {
+  await withFiles(
     { config: "[volumes]\n", images: '{"whitelist":["^a:"]}' },
-    (files, directory) => {
-      assertEquals(sections(loadConfig(files.config)), { volumes: "new.toml" });
+    async (files, directory) => {
+      assertEquals(sections(await loadConfig(files.config)), {
+        volumes: "new.toml",
+      });
       assertEquals(
-        sections(loadConfig(files.old.images)),
+        sections(await loadConfig(files.old.images)),
         { images: "image-policy.json" },
       );
       assertEquals(
-        problems(() => loadConfig(`${directory}/missing.toml`))[0]
+        (await problems(() => loadConfig(`${directory}/missing.toml`)))[0]
           .startsWith("undefined: can't be read: "),
         true,
       );
@@ -430,15 +436,17 @@ Deno.test("config: --config names the file, and its form", () => {
   );
 });
 
-Deno.test("config: a file that is there and can't be read is a mistake", () => {
-  withFiles({ volumes: "[docker-novolume-plugin]\n" }, (files) => {
+Deno.test("config: a file that is there and can't be read is a mistake", async () => {
+  await withFiles({ volumes: "[docker-novolume-plugin]\n" }, async (files) => {
     Deno.symlinkSync("/nowhere/at/all", files.config);
-    const [problem, ...others] = problems(() => loadConfig(undefined, files));
+    const [problem, ...others] = await problems(() =>
+      loadConfig(undefined, files)
+    );
     assertEquals(problem.startsWith("undefined: can't be read: "), true);
     assertEquals(others, []);
   });
-  withFiles({}, (files) => {
+  await withFiles({}, async (files) => {
     Deno.mkdirSync(files.config);
-    assertThrows(() => loadConfig(undefined, files), ConfigError);
+    await assertRejects(() => loadConfig(undefined, files), ConfigError);
   });
 });

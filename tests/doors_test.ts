@@ -28,7 +28,7 @@ async function judged(
   config = STRICT,
   engine: Partial<Engine> = {},
 ): Promise<string> {
-  const { images } = parseConfig("test.toml", config);
+  const { images } = await parseConfig("test.toml", config);
   if (!images) throw new Error("no [images] in the settings");
   return said(await judgeImages(images, callOf(authz), engineWith(engine)));
 }

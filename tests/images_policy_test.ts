@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { PatternList } from "../lib/policy/pattern_list.ts";
+import { PatternSets } from "../lib/policy/pattern_list.ts";
 import { readPattern } from "../lib/policy/patterns.ts";
 import {
   doorsNotCovered,
@@ -20,8 +20,8 @@ function policy(
   > = {},
 ): ImagesPolicy {
   return {
-    whitelist: new PatternList((lists.whitelist ?? []).map(readPattern)),
-    blacklist: new PatternList((lists.blacklist ?? []).map(readPattern)),
+    whitelist: new PatternSets((lists.whitelist ?? []).map(readPattern)),
+    blacklist: new PatternSets((lists.blacklist ?? []).map(readPattern)),
     defaultAllow: lists.defaultAllow ?? false,
     allowBuild: false,
     allowLoad: false,

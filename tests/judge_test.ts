@@ -23,7 +23,7 @@ async function judged(
 ): Promise<{ said: string; because?: string; log: string[] }> {
   const log: string[] = [];
   const judge = createJudge({
-    config: parseConfig("x.toml", config),
+    config: await parseConfig("x.toml", config),
     engine: engineWith(engine),
     isExempt: exemptionCheck(groups ?? (() => Promise.resolve([]))),
     log: openLog(
@@ -296,7 +296,7 @@ Deno.test("judge: every verdict is observed", async () => {
 });
 
 Deno.test("judge: settings are read anew for each call", async () => {
-  let config = parseConfig("x.toml", "[volumes]");
+  let config = await parseConfig("x.toml", "[volumes]");
   const judge = createJudge({
     get config() {
       return config;
@@ -306,7 +306,7 @@ Deno.test("judge: settings are read anew for each call", async () => {
     log: openLog({ debug: false, journal: true, format: "text" }, () => {}),
   });
   assertEquals(said(await judge(CREATE)), DENIED);
-  config = parseConfig("x.toml", "");
+  config = await parseConfig("x.toml", "");
   assertEquals(said(await judge(CREATE)), "allowed");
 });
 

@@ -77,14 +77,14 @@ function policies(config: Config): unknown {
   };
 }
 
-Deno.test("the example of a config file means the same as no file", () => {
+Deno.test("the example of a config file means the same as no file", async () => {
   const nowhere = "/nonexistent";
-  const without = loadConfig(undefined, {
+  const without = await loadConfig(undefined, {
     config: nowhere,
     old: { volumes: nowhere, images: nowhere },
   });
   assertEquals(
-    policies(parseConfig("example", Deno.readTextFileSync(CONFIG))),
+    policies(await parseConfig("example", Deno.readTextFileSync(CONFIG))),
     policies(without),
   );
 });
@@ -94,9 +94,9 @@ function uncommented(): string {
   return Deno.readTextFileSync(CONFIG).replace(/^#(?=\S)/gm, "");
 }
 
-Deno.test("what it comments out can be followed, and is the default", () => {
-  const all = parseConfig("example", uncommented());
-  const none = parseConfig("example", "[volumes]\n[images]\n[push]\n");
+Deno.test("what it comments out can be followed, and is the default", async () => {
+  const all = await parseConfig("example", uncommented());
+  const none = await parseConfig("example", "[volumes]\n[images]\n[push]\n");
   const { allowBind, ...volumes } = all.volumes!;
   const { whitelist, blacklist, ...images } = all.images!;
   assertEquals(

@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { RE2JS } from "re2js";
-import { PatternList } from "../lib/policy/pattern_list.ts";
+import { PatternSets } from "../lib/policy/pattern_list.ts";
 import { readPattern } from "../lib/policy/patterns.ts";
 
-function listOf(...patterns: string[]): PatternList {
-  return new PatternList(patterns.map(readPattern));
+function listOf(...patterns: string[]): PatternSets {
+  return new PatternSets(patterns.map(readPattern));
 }
 
-function found(list: PatternList, name: string): string | undefined {
+function found(list: PatternSets, name: string): string | undefined {
   return list.find({ familiar: name, full: `docker.io/library/${name}` })
     ?.source;
 }

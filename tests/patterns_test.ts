@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { PatternList } from "../lib/policy/pattern_list.ts";
+import { PatternSets } from "../lib/policy/pattern_list.ts";
 import { InvalidPattern, readPattern } from "../lib/policy/patterns.ts";
 
 function matches(pattern: string, name: string): boolean {
-  const list = new PatternList([readPattern(pattern)]);
+  const list = new PatternSets([readPattern(pattern)]);
   return list.find({ familiar: name, full: name }) !== undefined;
 }
 

@@ -79,7 +79,7 @@ async function judged(
   engine: Partial<Engine>,
   config = "[push]",
 ): Promise<string> {
-  const { push } = parseConfig("test.toml", config);
+  const { push } = await parseConfig("test.toml", config);
   if (!push) throw new Error("no [push] in the settings");
   return said(await judgePushes(push, callOf(authz), engineWith(engine)));
 }

@@ -23,12 +23,14 @@ interface Setting {
 }
 
 /** A second line, with what it logged and what it removed. */
-function secondLine({ config = "[volumes]", mounts, engine }: Setting = {}) {
+async function secondLine(
+  { config = "[volumes]", mounts, engine }: Setting = {},
+) {
   const log: string[] = [];
   const asked: string[] = [];
   const removed: string[] = [];
   const recheck = createRecheck({
-    config: parseConfig("x.toml", config),
+    config: await parseConfig("x.toml", config),
     engine: engineWith({
       listContainers: () => Promise.resolve([]),
       inspectContainer(id) {
@@ -72,8 +74,8 @@ function created(more: Partial<AuthzResponse> = {}): AuthzResponse {
   };
 }
 
-Deno.test("recheck: only creates are looked at", () => {
-  const { recheck } = secondLine();
+Deno.test("recheck: only creates are looked at", async () => {
+  const { recheck } = await secondLine();
   const concerned = [
     ["POST", "/containers/create"],
     ["POST", "/v1.41/containers/create?name=web"],
@@ -102,7 +104,7 @@ Deno.test("recheck: only creates are looked at", () => {
 
 Deno.test("recheck: none without the policy, or where it is only tried out", async () => {
   for (const config of ["", "[push]", "[volumes]\nenforce = false"]) {
-    const { recheck, asked, removed } = secondLine({
+    const { recheck, asked, removed } = await secondLine({
       config,
       mounts: [{ type: "volume", name: "data" }],
     });
@@ -121,7 +123,7 @@ Deno.test("recheck: a container as it should be passes unnoticed", async () => {
       [{ type: "tmpfs" }, { type: "image", name: "b" }],
     ]
   ) {
-    const { recheck, log, asked, removed } = secondLine({ mounts });
+    const { recheck, log, asked, removed } = await secondLine({ mounts });
     assertEquals(said(await recheck.judge(created())), "allowed");
     assertEquals({ log, asked, removed }, {
       log: [],
@@ -141,7 +143,7 @@ Deno.test("recheck: one with a volume is removed, with an alert, and refused", a
     [[{ type: "cluster" }], "a mount of type cluster at /x0"],
   ];
   for (const [mounts, what] of cases) {
-    const { recheck, log, removed } = secondLine({ mounts });
+    const { recheck, log, removed } = await secondLine({ mounts });
     const decision = await recheck.judge(created());
     const denial = `volumes are not allowed: container ${
       ID.slice(0, 12)
@@ -156,12 +158,12 @@ Deno.test("recheck: one with a volume is removed, with an alert, and refused", a
 
 Deno.test("recheck: bind mounts are held against allow-bind once more", async () => {
   const config = '[volumes]\nallow-bind = ["/no-such-thing/"]';
-  const good = secondLine({
+  const good = await secondLine({
     config,
     mounts: [{ type: "bind", source: "/no-such-thing/a" }],
   });
   assertEquals(said(await good.recheck.judge(created())), "allowed");
-  const bad = secondLine({
+  const bad = await secondLine({
     config,
     mounts: [{ type: "bind", source: "/etc" }],
   });
@@ -170,7 +172,7 @@ Deno.test("recheck: bind mounts are held against allow-bind once more", async ()
 });
 
 Deno.test("recheck: the alert holds the raw request, on one line, and not more than needed", async () => {
-  const { recheck, log } = secondLine({
+  const { recheck, log } = await secondLine({
     mounts: [{ type: "volume", name: "data" }],
   });
   const body = `{"Image":"b",\n"ho\u017ftconfig":"${"x".repeat(100_000)}"}`;
@@ -199,7 +201,7 @@ Deno.test("recheck: the alert holds the raw request, on one line, and not more t
 });
 
 Deno.test("recheck: whoever is exempt may have a volume", async () => {
-  const { recheck, asked, removed } = secondLine({
+  const { recheck, asked, removed } = await secondLine({
     config: '[volumes]\nallow-user = ["dwalsh"]',
     mounts: [{ type: "volume", name: "data" }],
   });
@@ -213,7 +215,7 @@ Deno.test("recheck: whoever is exempt may have a volume", async () => {
 
 Deno.test("recheck: a create that made nothing asks nothing", async () => {
   for (const status of [400, 404, 409, 500, 304]) {
-    const { recheck, asked, log } = secondLine({
+    const { recheck, asked, log } = await secondLine({
       mounts: [{ type: "volume" }],
     });
     const body = base64('{"message":"no such image"}');
@@ -230,7 +232,7 @@ Deno.test("recheck: a create that made nothing asks nothing", async () => {
 });
 
 Deno.test("recheck: a container that is gone already passes", async () => {
-  const { recheck, removed, log } = secondLine(); // knows no container
+  const { recheck, removed, log } = await secondLine(); // knows no container
   assertEquals(said(await recheck.judge(created())), "allowed");
   assertEquals([removed, log], [[], []]);
 });
@@ -249,7 +251,7 @@ Deno.test("recheck: an answer that names no container is refused, with an alert"
       "!",
     ]
   ) {
-    const { recheck, log, asked } = secondLine({ mounts: [] });
+    const { recheck, log, asked } = await secondLine({ mounts: [] });
     assertMatch(
       said(await recheck.judge(created({ body }))),
       /^the new container can't be checked: /,
@@ -272,7 +274,7 @@ Deno.test("recheck: an engine that gives no answer is no yes", async () => {
     },
   ];
   for (const engine of cases) {
-    const { recheck, log } = secondLine({
+    const { recheck, log } = await secondLine({
       mounts: [{ type: "volume", name: "data" }],
       engine,
     });
@@ -289,7 +291,7 @@ Deno.test("recheck: the settings of the moment count", async () => {
   const mounts = [
     { type: "volume", name: "data", source: "", destination: "/x" },
   ];
-  let config = parseConfig("x.toml", "");
+  let config = await parseConfig("x.toml", "");
   const recheck = createRecheck({
     get config() {
       return config;
@@ -303,7 +305,7 @@ Deno.test("recheck: the settings of the moment count", async () => {
     log: openLog({ debug: false, journal: false, format: "text" }, () => {}),
   });
   assertEquals(said(await recheck.judge(created())), "allowed");
-  config = parseConfig("x.toml", "[volumes]");
+  config = await parseConfig("x.toml", "[volumes]");
   assertMatch(said(await recheck.judge(created())), /volume "data"/);
 });
 
@@ -333,7 +335,7 @@ async function post(recheck: Recheck, message: string) {
 const ALLOWED = '200 {"Allow":true}';
 
 Deno.test("recheck: no other response is decoded, or even JSON for all that matters", async () => {
-  const { recheck, asked } = secondLine();
+  const { recheck, asked } = await secondLine();
   const calls = [
     ["GET", "/v1.41/containers/json?all=1"],
     ["GET", "/containers/create"],
@@ -367,7 +369,7 @@ Deno.test("recheck: a create's response is decoded, and only at 201 is its body"
       ResponseBody: btoa(JSON.stringify({ Id: ID })),
       ...more,
     });
-  const { recheck, asked } = secondLine({ mounts: [] });
+  const { recheck, asked } = await secondLine({ mounts: [] });
   assertEquals(await post(recheck, message({})), ALLOWED);
   assertEquals(asked, [ID]);
 
@@ -396,7 +398,7 @@ Deno.test("recheck: a create's response is decoded, and only at 201 is its body"
 });
 
 Deno.test("recheck: a message whose call can't be told is decoded", async () => {
-  const { recheck, asked } = secondLine({ mounts: [] });
+  const { recheck, asked } = await secondLine({ mounts: [] });
   // Other order, spaces: no engine writes it so, and then it is read as what it is.
   const message = JSON.stringify({
     ResponseBody: btoa(JSON.stringify({ Id: ID })),
@@ -426,9 +428,9 @@ Deno.test("recheck: an answer that was too long takes back what is young, and no
     container("long-ago", now - 3_600_000),
     container("young", now + 1000),
   ];
-  const recheckWith = (config: string) =>
+  const recheckWith = async (config: string) =>
     createRecheck({
-      config: parseConfig("x.toml", config),
+      config: await parseConfig("x.toml", config),
       engine: engineWith({
         // The list tells whole seconds, rounded down.
         listContainers: () =>
@@ -447,7 +449,7 @@ Deno.test("recheck: an answer that was too long takes back what is young, and no
       log: openLog({ debug: false, journal: false, format: "text" }, () => {}),
     });
   const ahead = { ...created(), status: 0, body: undefined };
-  const recheck = recheckWith("[volumes]");
+  const recheck = await recheckWith("[volumes]");
   const route = routeOf(ahead.request)!;
   assertEquals(said(await recheck.admit(ahead.request, route)), "allowed");
   assertMatch(
@@ -458,7 +460,7 @@ Deno.test("recheck: an answer that was too long takes back what is young, and no
 
   // Where somebody is exempt, it could be theirs.
   const exempt = '[volumes]\nallow-user = ["dwalsh"]';
-  const careful = recheckWith(exempt);
+  const careful = await recheckWith(exempt);
   await careful.admit(ahead.request, route);
   assertEquals(said(await careful.judge(ahead)), "allowed");
   assertEquals(removed, ["young"]);

@@ -1,34 +1,34 @@
-import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ConfigError, parseConfig } from "../lib/config.ts";
 import { Settings } from "../lib/settings.ts";
 
-Deno.test("settings: good ones are taken over, bad ones change nothing", () => {
+Deno.test("settings: good ones are taken over, bad ones change nothing", async () => {
   let text = "[volumes]";
-  const settings = new Settings(() => parseConfig("x.toml", text));
+  const settings = await Settings.open(() => parseConfig("x.toml", text));
   assertEquals(settings.config.volumes?.enforce, true);
   assertEquals(settings.generation, 1);
 
   text = "[volumes]\nenforce = false";
-  settings.reload();
+  await settings.reload();
   assertEquals(settings.config.volumes?.enforce, false);
   assertEquals(settings.generation, 2);
   assertEquals(settings.problem, undefined);
 
   text = "[volumes]\nenforce = 7";
-  settings.reload();
+  await settings.reload();
   assertEquals(settings.config.volumes?.enforce, false);
   assertEquals(settings.generation, 2);
   assertMatch(settings.problem ?? "", /^x\.toml:2:1: enforce is 7: /);
 
   text = "[images]";
-  settings.reload();
+  await settings.reload();
   assertEquals(Object.keys(settings.config), ["images"]);
   assertEquals([settings.generation, settings.problem], [3, undefined]);
 });
 
-Deno.test("settings: there is no start with bad ones", () => {
-  assertThrows(
-    () => new Settings(() => parseConfig("x.toml", "[volume]")),
+Deno.test("settings: there is no start with bad ones", async () => {
+  await assertRejects(
+    () => Settings.open(() => parseConfig("x.toml", "[volume]")),
     ConfigError,
   );
 });

@@ -9,15 +9,15 @@ const toml = (text: string) => parseConfig("x.toml", text);
 
 const UNCOVERED = "[images] covers pulls, not what comes in by ";
 
-Deno.test("warnings: doors that stand open beside lists", () => {
+Deno.test("warnings: doors that stand open beside lists", async () => {
   const warnings: [config: Config, warnings: string[]][] = [
-    [toml(""), []],
-    [toml("[volumes]\n[push]"), []],
-    [toml('[images]\nwhitelist = ["^alpine:"]'), []],
+    [await toml(""), []],
+    [await toml("[volumes]\n[push]"), []],
+    [await toml('[images]\nwhitelist = ["^alpine:"]'), []],
     // Nothing is refused, so that no door lets in what the lists keep out.
-    [toml("[images]\ndefault-allow = true"), []],
+    [await toml("[images]\ndefault-allow = true"), []],
     [
-      toml('[images]\nblacklist = ["^docker:"]\ndefault-allow = true'),
+      await toml('[images]\nblacklist = ["^docker:"]\ndefault-allow = true'),
       [
         `${UNCOVERED}build, load, import: allow-build = false, ` +
         "allow-load = false, allow-import = false closes that; an open " +
@@ -25,17 +25,17 @@ Deno.test("warnings: doors that stand open beside lists", () => {
       ],
     ],
     [
-      toml("[images]\nallow-load = true"),
+      await toml("[images]\nallow-load = true"),
       [`${UNCOVERED}load: allow-load = false closes that`],
     ],
     [
-      parseOldImages("x.json", '{"whitelist":["^alpine:"]}'),
+      await parseOldImages("x.json", '{"whitelist":["^alpine:"]}'),
       [
         `${UNCOVERED}build, load: allow-build = false, allow-load = false ` +
         "closes that",
       ],
     ],
-    [parseOldImages("x.json", '{"defaultAllow":true}'), []],
+    [await parseOldImages("x.json", '{"defaultAllow":true}'), []],
   ];
   for (const [config, expected] of warnings) {
     assertEquals(startWarnings(config), expected);
@@ -61,7 +61,7 @@ async function warned(config: Config, version: string): Promise<string[]> {
 }
 
 Deno.test("warnings: builds that no plugin sees", async () => {
-  const closed = toml("[images]");
+  const closed = await toml("[images]");
   for (const version of ["20.10.24+dfsg1", "28.5.2", "29.1.5", "29.1.9-rc.2"]) {
     assertEquals(await warned(closed, version), []);
   }
@@ -78,7 +78,7 @@ Deno.test("warnings: an engine is not asked where builds are open", async () => 
   const { log } = kept();
   for (const text of ["", "[images]\nallow-build = true"]) {
     // An engine without answers: any question is an error.
-    await warnOfUnseenBuilds(toml(text), engineWith({}), log);
+    await warnOfUnseenBuilds(await toml(text), engineWith({}), log);
   }
 });
 
@@ -98,7 +98,7 @@ Deno.test("warnings: an engine that is not up yet is asked again", async () => {
     return real(() => {}, 0);
   }) as typeof setTimeout;
   try {
-    await warnOfUnseenBuilds(toml("[images]"), engineWith(engine), log);
+    await warnOfUnseenBuilds(await toml("[images]"), engineWith(engine), log);
   } finally {
     globalThis.setTimeout = real;
   }
@@ -114,9 +114,9 @@ Deno.test("warnings: an engine that is not up yet is asked again", async () => {
 Deno.test("warnings: what is no answer of an engine is not swallowed", async () => {
   const { log } = kept();
   await assertRejects(
-    () =>
+    async () =>
       warnOfUnseenBuilds(
-        toml("[images]"),
+        await toml("[images]"),
         engineWith({ serverVersion: () => Promise.reject(new TypeError("x")) }),
         log,
       ),

@@ -1,5 +1,5 @@
 import { ALLOW, allow, type Decision, deny, shown } from "./decision.ts";
-import type { PatternList } from "./pattern_list.ts";
+import type { PatternList } from "./patterns.ts";
 import {
   familiar,
   familiarName,

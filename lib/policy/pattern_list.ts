@@ -1,11 +1,5 @@
 import { RE2Set } from "re2js";
-import type { Pattern } from "./patterns.ts";
-
-/** A name in the two forms that patterns are meant for. */
-export interface NameForms {
-  familiar: string;
-  full: string;
-}
+import type { NameForms, Pattern, PatternList } from "./patterns.ts";
 
 /** How many patterns are looked for at once. */
 const SET_SIZE = 64;
@@ -14,20 +8,18 @@ const SET_SIZE = 64;
 const SET_MEMORY = 1024 * 1024;
 
 /**
- * The entries of a whitelist or blacklist, looked for together: what a name costs hangs little on
- * their number.
+ * A list whose patterns are looked for together: what a name costs hangs little on their number.
  *
  * More of them in one automaton would not be cheaper: each new name adds states to it, and the more
  * patterns a state has to keep track of, the dearer it is.
  *
  * @example
  * ```ts
- * const list = new PatternList([readPattern("^alpine:")]);
+ * const list = new PatternSets([readPattern("^alpine:")]);
  * list.find({ familiar: "alpine:3", full: "docker.io/library/alpine:3" })?.source; // "^alpine:"
  * ```
  */
-export class PatternList {
-  /** The entries, in their order. */
+export class PatternSets implements PatternList {
   readonly patterns: readonly Pattern[];
   readonly #groups: readonly Group[];
 
@@ -41,13 +33,6 @@ export class PatternList {
     ];
   }
 
-  /**
-   * Looks for the patterns anywhere in a name, as Go's `Regexp.Match` does, in time proportional to
-   * the name's length.
-   *
-   * @param forms The name.
-   * @returns The first pattern, in the list's order, that is there in the form that it is meant for.
-   */
   find(forms: NameForms): Pattern | undefined {
     let first = Infinity;
     for (const group of this.#groups) {

@@ -1,6 +1,26 @@
 import { RE2JS } from "re2js";
 import { shown } from "./decision.ts";
 
+/** A name in the two forms that patterns are meant for. */
+export interface NameForms {
+  familiar: string;
+  full: string;
+}
+
+/** The entries of a whitelist or blacklist. */
+export interface PatternList {
+  /** The entries, in their order. */
+  readonly patterns: readonly Pattern[];
+  /**
+   * Looks for the patterns anywhere in a name, as Go's `Regexp.Match` does, in time proportional to
+   * the name's length.
+   *
+   * @param forms The name.
+   * @returns The first pattern, in the list's order, that is there in the form that it is meant for.
+   */
+  find(forms: NameForms): Pattern | undefined;
+}
+
 /** An entry of a whitelist or blacklist, which Go's regexp package accepts. */
 export interface Pattern {
   /** The pattern as it was written. */

@@ -46,7 +46,7 @@ async function compose(
     tlsVerify: false,
   }));
   const options = {
-    config: parseConfig("test", "[volumes]"),
+    config: await parseConfig("test", "[volumes]"),
     engine: connectEngine(between(send)),
     isExempt: () => Promise.resolve(false),
     log: openLog(

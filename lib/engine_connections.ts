@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { Deadline } from "./deadlines.ts";
 import type { EngineAnswer } from "./engine.ts";
 
 /** How many connections wait for the next question. */
@@ -20,28 +21,6 @@ const HEAD_LIMIT = 64 * 1024;
 
 /** How much is read at a time, in bytes. */
 const PIECE = 16 * 1024;
-
-/** The time that a question has. */
-export class Deadline {
-  /** Whether it is over. */
-  isOver = false;
-  /** Called when it is. */
-  onOver: () => void = () => {};
-  readonly #timer: ReturnType<typeof setTimeout>;
-
-  /** @param time How long it is, in milliseconds. */
-  constructor(time: number) {
-    this.#timer = setTimeout(() => {
-      this.isOver = true;
-      this.onOver();
-    }, time);
-  }
-
-  /** Lets it never be over. */
-  clear(): void {
-    clearTimeout(this.#timer);
-  }
-}
 
 /** Asks an engine over connections that are kept. */
 export class EngineConnections {
@@ -92,22 +71,27 @@ export class EngineConnections {
     });
   }
 
-  async #askOn(
+  #askOn(
     connection: Connection,
     head: string,
     deadline: Deadline,
   ): Promise<EngineAnswer> {
-    deadline.onOver = () => connection.close();
-    try {
-      const answer = await connection.ask(head);
-      const keep = connection.canBeKept && this.#idle.length < IDLE_LIMIT;
-      if (keep) this.#idle.push(connection);
-      else connection.close();
-      return answer;
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
+    return new Promise((resolve, reject) => {
+      const fail = (error?: unknown) => {
+        connection.close();
+        reject(error);
+      };
+      deadline.onOver = () => {
+        connection.abandon();
+        fail();
+      };
+      connection.ask(head).then((answer) => {
+        const keep = connection.canBeKept && this.#idle.length < IDLE_LIMIT;
+        if (keep) this.#idle.push(connection);
+        else connection.close();
+        resolve(answer);
+      }, fail);
+    });
   }
 }
 
@@ -130,6 +114,14 @@ class Connection {
   close(): void {
     if (!this.#isClosed) this.#connection.close();
     this.#isClosed = true;
+  }
+
+  /**
+   * Lets the engine know that nobody waits any more: up to Deno 2.8 a connection
+   * is not closed while something is read from it.
+   */
+  abandon(): void {
+    this.#connection.closeWrite().catch(() => {});
   }
 
   /** HTTP/1.1, as RFC 9112 frames it. */

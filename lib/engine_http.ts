@@ -6,15 +6,15 @@
 import type { RequestOptions } from "node:https";
 import { type EngineAnswer, EngineError, type Send } from "./engine.ts";
 import type { EngineEndpoint } from "./engine_address.ts";
+import { type Deadline, Deadlines } from "./deadlines.ts";
 import {
   ANSWER_LIMIT,
-  Deadline,
   endless,
   EngineConnections,
 } from "./engine_connections.ts";
 
 /** How long the engine may take for an answer, in milliseconds. */
-const TIMEOUT = 5000;
+const PATIENCE = 5000;
 
 /** Asks one question. */
 type Ask = (
@@ -27,25 +27,30 @@ type Ask = (
  * Prepares the way to an engine.
  *
  * @param endpoint Where it is.
+ * @param patience How long it may take for an answer, in milliseconds.
  * @returns A function that sends requests; it throws {@link EngineError} where
- *   there is no answer within 5 seconds. It keeps connections until it is disposed
+ *   there is no answer in that time. It keeps connections until it is disposed
  *   of.
  */
-export function engineTransport(endpoint: EngineEndpoint): Send & Disposable {
+export function engineTransport(
+  endpoint: EngineEndpoint,
+  patience = PATIENCE,
+): Send & Disposable {
+  const deadlines = new Deadlines(patience);
   const { ask, close } = endpoint.tls ? overTls(endpoint) : plain(endpoint);
 
   async function send(
     path: string,
     method = "GET",
   ): Promise<EngineAnswer> {
-    const deadline = new Deadline(TIMEOUT);
+    const deadline = deadlines.begin();
     try {
       return await ask(path, method, deadline);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new EngineError(
         deadline.isOver
-          ? `${endpoint.host} did not answer within ${TIMEOUT / 1000} s`
+          ? `${endpoint.host} did not answer within ${patience / 1000} s`
           : `${endpoint.host}: ${why}`,
       );
     } finally {

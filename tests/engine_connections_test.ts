@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Deadline, EngineConnections } from "../lib/engine_connections.ts";
+import { Deadlines } from "../lib/deadlines.ts";
+import { EngineConnections } from "../lib/engine_connections.ts";
 import { bytes } from "./requests.ts";
 
 /** What a server does with one connection; it ends with it. */
@@ -22,7 +23,7 @@ async function withServer(
     Deno.connect({ hostname: "127.0.0.1", port })
   );
   const ask = async (path: string) => {
-    const deadline = new Deadline(60_000);
+    const deadline = new Deadlines(60_000).begin();
     try {
       const { status, apiVersion, body } = await connections.ask(
         `GET ${path} HTTP/1.1\r\n\r\n`,
@@ -217,7 +218,9 @@ Deno.test("engine_connections: nobody waits for a connection for ever", async ()
   const connections = new EngineConnections(() =>
     new Promise((resolve) => arrive = resolve)
   );
-  await assertRejects(() => connections.ask("GET / HTTP/1.1", new Deadline(1)));
+  await assertRejects(() =>
+    connections.ask("GET / HTTP/1.1", new Deadlines(1).begin())
+  );
   // What comes later is of no use, and is closed.
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;

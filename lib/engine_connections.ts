@@ -13,7 +13,7 @@ import type { EngineAnswer } from "./engine.ts";
 /** How many connections wait for the next question. */
 const IDLE_LIMIT = 16;
 
-/** Longer answers are none to the questions asked here, in characters. */
+/** Longer answers are none to the questions asked here, in bytes. */
 export const ANSWER_LIMIT = 16 * 1024 * 1024;
 
 /** How long the lines in front of its body may be, in bytes. */
@@ -71,27 +71,25 @@ export class EngineConnections {
     });
   }
 
-  #askOn(
+  async #askOn(
     connection: Connection,
     head: string,
     deadline: Deadline,
   ): Promise<EngineAnswer> {
-    return new Promise((resolve, reject) => {
-      const fail = (error?: unknown) => {
-        connection.close();
-        reject(error);
-      };
-      deadline.onOver = () => {
-        connection.abandon();
-        fail();
-      };
-      connection.ask(head).then((answer) => {
-        const keep = connection.canBeKept && this.#idle.length < IDLE_LIMIT;
-        if (keep) this.#idle.push(connection);
-        else connection.close();
-        resolve(answer);
-      }, fail);
-    });
+    try {
+      const answer = await new Promise<EngineAnswer>((resolve, reject) => {
+        deadline.onOver = reject;
+        connection.ask(head).then(resolve, reject);
+      });
+      const keep = connection.canBeKept && this.#idle.length < IDLE_LIMIT;
+      if (keep) this.#idle.push(connection);
+      else connection.close();
+      return answer;
+    } catch (error) {
+      if (deadline.isOver) connection.abandon();
+      connection.close();
+      throw error;
+    }
   }
 }
 
@@ -102,6 +100,7 @@ class Connection {
   /** Whether another question can follow. */
   canBeKept = false;
   readonly #connection: Deno.Conn;
+  readonly #body = new Pieces();
   #buffer = new Uint8Array(PIECE);
   #start = 0;
   #end = 0;
@@ -142,7 +141,7 @@ class Connection {
       const name = line.slice(0, colon).toLowerCase();
       headers.set(name, line.slice(colon + 1).trim());
     }
-    const body = await this.#body(Number(status), headers);
+    const body = await this.#readBody(Number(status), headers);
     this.canBeKept &&= this.#start === this.#end;
     return {
       status: Number(status),
@@ -151,36 +150,38 @@ class Connection {
     };
   }
 
-  async #body(status: number, headers: Map<string, string>): Promise<string> {
+  async #readBody(
+    status: number,
+    headers: Map<string, string>,
+  ): Promise<string> {
     const coding = headers.get("transfer-encoding");
     const length = headers.get("content-length");
     this.canBeKept = headers.get("connection")?.toLowerCase() !== "close";
     if (status === 204 || status === 304) return "";
-    const text = new Decoded();
     if (coding !== undefined) {
       if (coding.toLowerCase() !== "chunked") {
         throw new Error(`its answer is in transfer coding ${coding}`);
       }
-      await this.#chunks(text);
+      await this.#readChunks();
     } else if (length !== undefined) {
       if (!/^\d{1,15}$/.test(length)) {
         throw new Error(`its answer has Content-Length ${length}`);
       }
-      await this.#bytes(Number(length), text);
+      await this.#readBytes(Number(length));
     } else {
       this.canBeKept = false;
-      await this.#rest(text);
+      await this.#readRest();
     }
-    return text.end();
+    return this.#body.take();
   }
 
-  async #chunks(text: Decoded): Promise<void> {
+  async #readChunks(): Promise<void> {
     for (;;) {
       const [, size] = /^([0-9a-f]{1,8})[ \t]*(;|$)/i
         .exec(await this.#until("\r\n")) ?? [];
       if (size === undefined) throw new Error("its answer has a bad chunk");
       const length = parseInt(size, 16);
-      if (length > 0) await this.#bytes(length, text);
+      if (length > 0) await this.#readBytes(length);
       // The engine sends no trailers.
       if (await this.#until("\r\n") !== "") {
         throw new Error(
@@ -191,19 +192,19 @@ class Connection {
     }
   }
 
-  async #bytes(count: number, text: Decoded): Promise<void> {
+  async #readBytes(count: number): Promise<void> {
     while (count > 0) {
       if (this.#start === this.#end) await this.#more();
       const end = Math.min(this.#end, this.#start + count);
-      text.add(this.#buffer.subarray(this.#start, end));
+      this.#body.add(this.#buffer.subarray(this.#start, end));
       count -= end - this.#start;
       this.#start = end;
     }
   }
 
-  async #rest(text: Decoded): Promise<void> {
+  async #readRest(): Promise<void> {
     do {
-      text.add(this.#buffer.subarray(this.#start, this.#end));
+      this.#body.add(this.#buffer.subarray(this.#start, this.#end));
       this.#start = this.#end;
     } while (await this.#read());
   }
@@ -250,19 +251,35 @@ class Connection {
 }
 
 const latin1 = new TextDecoder("latin1");
+const utf8 = new TextDecoder();
 
-/** A text that arrives in pieces. */
-class Decoded {
-  readonly #decoder = new TextDecoder();
-  #text = "";
+/**
+ * A text that arrives in pieces. It is decoded at once: a decoder that waits for the
+ * rest of a character is not let go of before a full garbage collection.
+ */
+class Pieces {
+  #bytes = new Uint8Array(PIECE);
+  #length = 0;
 
   add(piece: Uint8Array): void {
-    this.#text += this.#decoder.decode(piece, { stream: true });
-    if (this.#text.length > ANSWER_LIMIT) throw endless();
+    const length = this.#length + piece.length;
+    if (length > ANSWER_LIMIT) throw endless();
+    if (length > this.#bytes.length) {
+      const larger = new Uint8Array(2 * length);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    this.#bytes.set(piece, this.#length);
+    this.#length = length;
   }
 
-  end(): string {
-    return this.#text + this.#decoder.decode();
+  /** The text so far; then begins another one. */
+  take(): string {
+    const text = utf8.decode(this.#bytes.subarray(0, this.#length));
+    this.#length = 0;
+    // What a long one took is not kept for short ones.
+    if (this.#bytes.length > 4 * PIECE) this.#bytes = new Uint8Array(PIECE);
+    return text;
   }
 }
 

@@ -123,7 +123,7 @@ class Connection {
     this.#connection.closeWrite().catch(() => {});
   }
 
-  /** HTTP/1.1, as RFC 9112 frames it. */
+  /** HTTP/1.1, as RFC 9112 frames it; Go answers plain HTTP at TLS in HTTP/1.0. */
   async ask(head: string): Promise<EngineAnswer> {
     this.hasAnswered = this.canBeKept = false;
     const bytes = new TextEncoder().encode(head);
@@ -132,7 +132,8 @@ class Connection {
     }
 
     const [first, ...lines] = (await this.#until("\r\n\r\n")).split("\r\n");
-    const [, status] = /^HTTP\/1\.1 ([2-5]\d\d)( |$)/.exec(first) ?? [];
+    const [, minor, status] = /^HTTP\/1\.([01]) ([2-5]\d\d)( |$)/.exec(first) ??
+      [];
     if (status === undefined) throw new Error("that is no HTTP/1.1 answer");
     const headers = new Map<string, string>();
     for (const line of lines) {
@@ -142,7 +143,7 @@ class Connection {
       headers.set(name, line.slice(colon + 1).trim());
     }
     const body = await this.#readBody(Number(status), headers);
-    this.canBeKept &&= this.#start === this.#end;
+    this.canBeKept &&= minor === "1" && this.#start === this.#end;
     return {
       status: Number(status),
       apiVersion: headers.get("api-version") ?? "",

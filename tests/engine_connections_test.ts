@@ -90,6 +90,7 @@ Deno.test("engine_connections: answers, however they are framed and split", asyn
       [`${HEAD}\r\nto the end`, "200 1.51 to the end"],
       [`${HEAD}\r\n`, "200 1.51 "],
       ["HTTP/1.1 204 No Content\r\n\r\n", "204  "],
+      ["HTTP/1.0 400 Bad Request\r\n\r\nwrong port", "400  wrong port"],
       ["HTTP/1.1 404\r\nContent-Length: 1\r\n\r\nx", "404  x"],
       [
         `${HEAD}X-Long: ${"x".repeat(20_000)}\r\nContent-Length: 1\r\n\r\nx`,
@@ -119,7 +120,7 @@ Deno.test("engine_connections: what is no answer is none", async () => {
         `${HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`,
         "the connection was closed before the answer's end",
       ],
-      ["HTTP/1.0 200 OK\r\n\r\n", "that is no HTTP/1.1 answer"],
+      ["HTTP/2.0 200 OK\r\n\r\n", "that is no HTTP/1.1 answer"],
       ["HTTP/1.1 100 Continue\r\n\r\n", "that is no HTTP/1.1 answer"],
       ["HTTP/1.1 2000 OK\r\n\r\n", "that is no HTTP/1.1 answer"],
       ["\x15\x03\x01\x00\x02\x02\x46\r\n\r\n", "that is no HTTP/1.1 answer"],
@@ -180,6 +181,7 @@ Deno.test("engine_connections: one that can't be kept is not", async () => {
       `${HEAD}Connection: close\r\nContent-Length: 1\r\n\r\nx`,
       `${HEAD}Content-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n`,
       `${HEAD}\r\nx`,
+      "HTTP/1.0 200 OK\r\nApi-Version: 1.51\r\nContent-Length: 1\r\n\r\nx",
     ]
   ) {
     await withServer(

@@ -137,7 +137,7 @@ Deno.test("plugin: what no engine sends is a 400 with a JSON Err", async () => {
       ["[]", "the message is not an object"],
       ["{}", "RequestMethod or RequestUri is missing"],
       [MESSAGE.replace('"dwalsh"', "7"), "User is not a string"],
-      [MESSAGE.replace('"e30="', "7"), "RequestBody is not a string"],
+      [MESSAGE.replace('"e30="', '"e30"'), "RequestBody is not base64"],
     ]
   ) {
     const { status, body, asked } = await post(

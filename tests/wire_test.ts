@@ -91,6 +91,14 @@ Deno.test("wire: what no engine sends is refused", () => {
       [{ ...ok, RequestUri: ["/"] }, "RequestUri is not a string"],
       [{ ...ok, User: { Name: "x" } }, "User is not a string"],
       [{ ...ok, RequestBody: [1] }, "RequestBody is not a string"],
+      [{ ...ok, RequestBody: "*" }, "RequestBody is not base64"],
+      [{ ...ok, RequestBody: "YQ" }, "RequestBody is not base64"],
+      [{ ...ok, RequestBody: "YR==" }, "RequestBody is not base64"],
+      [{ ...ok, RequestBody: "_-8=" }, "RequestBody is not base64"],
+      [
+        { ...ok, RequestBody: "YWFh".repeat(100_000) + "*" },
+        "RequestBody is not base64",
+      ],
       [
         { ...ok, RequestHeaders: [] },
         "RequestHeaders is not an object of strings",
@@ -148,6 +156,7 @@ Deno.test("wire: a response message as an engine sends it", () => {
       [{ ResponseStatusCode: "201" }, "ResponseStatusCode is not a number"],
       [{ ResponseStatusCode: null }, "ResponseStatusCode is not a number"],
       [{ ResponseBody: {} }, "ResponseBody is not a string"],
+      [{ ResponseBody: "*" }, "ResponseBody is not base64"],
       [{ RequestUri: "" }, "RequestMethod or RequestUri is missing"],
     ] as const
   ) {

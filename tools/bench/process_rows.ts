@@ -6,7 +6,7 @@
 import type { Bench } from "./bench.ts";
 import { sleepSync } from "./libc.ts";
 import { type Call, Load } from "./load.ts";
-import { ACTIVATE, create, PING, PINNED_IMAGE, response } from "./messages.ts";
+import { ACTIVATE, create, PING, response, TAGGED_IMAGE } from "./messages.ts";
 import { type Program, Server, type SocketKind } from "./servers.ts";
 import { compare, type Measure } from "./stats.ts";
 import type { Cell } from "./table.ts";
@@ -19,7 +19,7 @@ const CALLS = 200_000;
 
 /** What share of an engine's calls each is, more or less. */
 const MIX: Call[] = [PING, response(1000), PING, response(1000)].concat(
-  create(PINNED_IMAGE),
+  create(TAGGED_IMAGE),
 );
 
 /** Long answers that a server has seen when its memory is looked at. */

@@ -524,12 +524,21 @@ async function run(step: Step, machine: Machine): Promise<void> {
   await step(version.split("\n")[0], () => {});
 
   // Its image is there before the plugin.
-  const image = await machine.api(
-    "POST",
-    "/images/create?fromSrc=-&repo=busybox&tag=1",
-    await rootFileSystem(`${TREE}/bin/busybox`),
-  );
-  assertEquals(image.status, 200, image.body);
+  const files = await rootFileSystem(`${TREE}/bin/busybox`);
+  for (let tries = 1;; tries++) {
+    try {
+      const target = "/images/create?fromSrc=-&repo=busybox&tag=1";
+      const image = await machine.api("POST", target, files);
+      assertEquals(image.status, 200, image.body);
+      break;
+    } catch (error) {
+      // An engine that has just been booted may hang up once.
+      if (tries === 3 || !(error instanceof Deno.errors.ConnectionReset)) {
+        throw error;
+      }
+      await sleep(1000);
+    }
+  }
   await install(machine);
   // Compiles the sources once, into a place that is read-only for the service.
   const installed = await machine.must(EXECUTABLE, "--version");

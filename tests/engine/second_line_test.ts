@@ -126,6 +126,60 @@ const NOTHING: State = { containers: [], volumes: [], services: [] };
 /** A name as the engine gives it to anonymous volumes. */
 const HEX = "c0ffee00".repeat(8);
 
+engineTest("an image that is named by its ID", async (t, h) => {
+  const plain = await h.image("plain:1");
+  const volumes = await h.image("vol:1", { changes: ["VOLUME /data"] });
+  let asked: string[] = [];
+  const between = (send: Send): Send => (path, method) => {
+    if (/^\/v[\d.]+\/images\//.test(path)) asked.push(path);
+    return send(path, method);
+  };
+  await using _ = await compose(h, { first: (whole) => whole, between });
+  const before = await h.state();
+
+  /** Creates a container three times; how often its image was asked for. */
+  async function questions(image: string, status: number): Promise<number[]> {
+    const counts: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      asked = [];
+      const answer = await h.api("POST", "/containers/create?name=pinned", {
+        Image: image,
+        HostConfig: { Binds: ["/:/b"] },
+      });
+      assertEquals(answer.status, status, answer.body);
+      counts.push(Math.sign(asked.length));
+      if (status !== 201) {
+        assert(/declares VOLUME \/data/.test(answer.body), answer.body);
+        assertEquals(await h.state(), before);
+      } else await h.api("DELETE", "/containers/pinned");
+      // Which image store it is, is asked for behind the answer.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    return counts;
+  }
+
+  const once = h.dockerd.keepsPlatforms ? [1, 1, 1] : [1, 0, 0];
+  await t.step(
+    "its VOLUME is looked up once, where its ID pins it",
+    async () => {
+      assertEquals(await questions(plain, 201), once);
+      assertEquals(await questions(volumes, 403), once);
+    },
+  );
+  await t.step("a tag or the beginning of an ID is each time", async () => {
+    assertEquals(await questions("vol:1", 403), [1, 1, 1]);
+    assertEquals(await questions(volumes.slice(7, 27), 403), [1, 1, 1]);
+    assertEquals(await questions(volumes.slice(7), 403), [1, 1, 1]);
+  });
+  await t.step("what its tag names by then does not matter", async () => {
+    await h.must("tag", "vol:1", "plain:1");
+    assertEquals(await questions("plain:1", 403), [1, 1, 1]);
+    if (!h.dockerd.keepsPlatforms) {
+      assertEquals(await questions(plain, 201), [0, 0, 0]);
+    }
+  });
+});
+
 engineTest("the second line alone", async (t, h) => {
   await h.image("plain:1");
   await h.image("vol:1", { changes: ["VOLUME /data"] });

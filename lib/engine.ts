@@ -130,6 +130,12 @@ export { EngineError };
 /** How many image IDs are remembered; more, and the memory starts anew. */
 const PINNED_LIMIT = 1000;
 
+/**
+ * How long, in milliseconds: the engine can be started anew with another image
+ * store, where an ID pins less.
+ */
+const PINNED_TIME = 60_000;
+
 /** The newest API version whose answers this module knows. */
 const NEWEST_API = "1.51";
 
@@ -165,7 +171,7 @@ export interface EngineAnswer {
 export function connectEngine(send: Send): Engine {
   /** The newest API version that the engine speaks. */
   let newest: Promise<string> | undefined;
-  const pinned = new Map<string, ImageVolumes>();
+  const pinned = new Map<string, { volumes: ImageVolumes; until: number }>();
 
   async function negotiate(): Promise<string> {
     const { status, apiVersion } = await send("/_ping");
@@ -234,9 +240,17 @@ export function connectEngine(send: Send): Engine {
     return found;
   }
 
-  async function inspectImage(
+  function inspectImage(
     name: string,
     platform?: Platform,
+  ): Promise<ImageFacts | undefined> {
+    return inspectImageOf(name, platform, true);
+  }
+
+  async function inspectImageOf(
+    name: string,
+    platform: Platform | undefined,
+    mayAskAgain: boolean,
   ): Promise<ImageFacts | undefined> {
     const version = await agreedVersion();
     const tellsManifests = !olderThan(version, MANIFESTS_API);
@@ -249,7 +263,8 @@ export function connectEngine(send: Send): Engine {
     const image = await inspect(path);
     if (await agreedVersion() !== version) {
       // It was another engine's answer, which may want to be asked otherwise.
-      return await inspectImage(name, platform);
+      if (mayAskAgain) return await inspectImageOf(name, platform, false);
+      throw new EngineError("the engine's API version changes all the time");
     }
     if (!image) return undefined;
     if (text(image.Os) === "") {
@@ -296,7 +311,12 @@ export function connectEngine(send: Send): Engine {
     const canChange = await keepsPlatforms().catch(() => true);
     if (canChange) return;
     if (pinned.size >= PINNED_LIMIT) pinned.clear();
-    pinned.set(id, volumes);
+    pinned.set(id, { volumes, until: performance.now() + PINNED_TIME });
+  }
+
+  function pinnedVolumes(id: string): ImageVolumes | undefined {
+    const known = pinned.get(id);
+    return known && known.until > performance.now() ? known.volumes : undefined;
   }
 
   async function keepsPlatforms(): Promise<boolean> {
@@ -340,7 +360,7 @@ export function connectEngine(send: Send): Engine {
     inspectImage,
 
     inspectImageVolumes: (name, platform) =>
-      (platform ? undefined : pinned.get(name)) ??
+      (platform ? undefined : pinnedVolumes(name)) ??
         inspectVolumes(name, platform),
 
     async inspectEveryPlatform(name) {

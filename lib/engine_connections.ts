@@ -13,6 +13,12 @@ import type { EngineAnswer } from "./engine.ts";
 /** How many connections wait for the next question. */
 const IDLE_LIMIT = 16;
 
+/**
+ * How old a connection may be for another question, in milliseconds: who has taken
+ * over the engine's address in the meantime is asked soon.
+ */
+const AGE_LIMIT = 10_000;
+
 /** Longer answers are none to the questions asked here, in bytes. */
 export const ANSWER_LIMIT = 16 * 1024 * 1024;
 
@@ -25,11 +31,17 @@ const PIECE = 16 * 1024;
 /** Asks an engine over connections that are kept. */
 export class EngineConnections {
   readonly #connect: () => Promise<Deno.Conn>;
+  readonly #keeps: boolean;
   readonly #idle: Connection[] = [];
 
-  /** @param connect Opens a connection. */
-  constructor(connect: () => Promise<Deno.Conn>) {
+  /**
+   * @param connect Opens a connection.
+   * @param keeps Whether it is kept: on one to the engine itself nothing comes
+   *   that was not asked for, but who knows what stands between.
+   */
+  constructor(connect: () => Promise<Deno.Conn>, keeps: boolean) {
     this.#connect = connect;
+    this.#keeps = keeps;
   }
 
   /**
@@ -42,7 +54,8 @@ export class EngineConnections {
    */
   async ask(head: string, deadline: Deadline): Promise<EngineAnswer> {
     const kept = this.#idle.pop();
-    if (kept) {
+    if (kept?.isOld) kept.close();
+    else if (kept) {
       try {
         return await this.#askOn(kept, head, deadline);
       } catch (error) {
@@ -81,7 +94,8 @@ export class EngineConnections {
         deadline.onOver = reject;
         connection.ask(head).then(resolve, reject);
       });
-      const keep = connection.canBeKept && this.#idle.length < IDLE_LIMIT;
+      const keep = this.#keeps && connection.canBeKept &&
+        this.#idle.length < IDLE_LIMIT;
       if (keep) this.#idle.push(connection);
       else connection.close();
       return answer;
@@ -101,6 +115,7 @@ class Connection {
   canBeKept = false;
   readonly #connection: Deno.Conn;
   readonly #body = new Pieces();
+  readonly #opened = performance.now();
   #buffer = new Uint8Array(PIECE);
   #start = 0;
   #end = 0;
@@ -108,6 +123,10 @@ class Connection {
 
   constructor(connection: Deno.Conn) {
     this.#connection = connection;
+  }
+
+  get isOld(): boolean {
+    return performance.now() - this.#opened > AGE_LIMIT;
   }
 
   close(): void {
@@ -140,6 +159,9 @@ class Connection {
       const colon = line.indexOf(":");
       if (colon < 1) throw new Error("its answer has a header without a name");
       const name = line.slice(0, colon).toLowerCase();
+      if (FRAMING.has(name) && headers.has(name)) {
+        throw new Error(`its answer has ${name} twice`);
+      }
       headers.set(name, line.slice(colon + 1).trim());
     }
     const body = await this.#readBody(Number(status), headers);
@@ -250,6 +272,12 @@ class Connection {
     return true;
   }
 }
+
+/** Headers that say where an answer ends. */
+const FRAMING: ReadonlySet<string> = new Set([
+  "content-length",
+  "transfer-encoding",
+]);
 
 const latin1 = new TextDecoder("latin1");
 const utf8 = new TextDecoder();

@@ -29,8 +29,8 @@ type Ask = (
  * @param endpoint Where it is.
  * @param patience How long it may take for an answer, in milliseconds.
  * @returns A function that sends requests; it throws {@link EngineError} where
- *   there is no answer in that time. It keeps connections until it is disposed
- *   of.
+ *   there is no answer in that time. It keeps connections to a unix socket, until
+ *   it is disposed of.
  */
 export function engineTransport(
   endpoint: EngineEndpoint,
@@ -63,8 +63,12 @@ export function engineTransport(
 function plain(
   { name, to }: EngineEndpoint,
 ): { ask: Ask; close(): void } {
-  const connections = new EngineConnections(() =>
-    "path" in to ? Deno.connect({ transport: "unix", ...to }) : Deno.connect(to)
+  const connections = new EngineConnections(
+    () =>
+      "path" in to
+        ? Deno.connect({ transport: "unix", ...to })
+        : Deno.connect(to),
+    "path" in to,
   );
   return {
     ask: (path, method, deadline) =>

@@ -10,6 +10,7 @@ type Script = (connection: Deno.Conn) => Promise<void>;
 async function withServer(
   scripts: Script[],
   test: (ask: (path: string) => Promise<string>) => Promise<void>,
+  keeps = true,
 ): Promise<void> {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const served = (async () => {
@@ -19,8 +20,9 @@ async function withServer(
     }
   })();
   const { port } = listener.addr;
-  const connections = new EngineConnections(() =>
-    Deno.connect({ hostname: "127.0.0.1", port })
+  const connections = new EngineConnections(
+    () => Deno.connect({ hostname: "127.0.0.1", port }),
+    keeps,
   );
   const ask = async (path: string) => {
     const deadline = new Deadlines(60_000).begin();
@@ -146,6 +148,10 @@ Deno.test("engine_connections: what is no answer is none", async () => {
         "its answer has a chunk of another length than it says",
       ],
       [`${HEAD}X: ${"x".repeat(100_000)}`, "it answers without end"],
+      [
+        `${HEAD}Content-Length: 1\r\nContent-Length: 5\r\n\r\nhello`,
+        "its answer has content-length twice",
+      ],
     ]
   ) {
     await withServer([answer(text)], async (ask) => {
@@ -194,6 +200,35 @@ Deno.test("engine_connections: one that can't be kept is not", async () => {
   }
 });
 
+Deno.test("engine_connections: none is kept where it must not be", async () => {
+  const one = (body: string) =>
+    answer(`${HEAD}Content-Length: 1\r\n\r\n${body}`);
+  await withServer([one("x"), one("y")], async (ask) => {
+    assertEquals(await ask("/1"), "200 1.51 x");
+    assertEquals(await ask("/2"), "200 1.51 y");
+  }, false);
+});
+
+Deno.test("engine_connections: none is kept for long", async () => {
+  const { now } = performance;
+  const ok = `${HEAD}Content-Length: 1\r\n\r\n`;
+  await withServer([
+    async (connection) => {
+      await answer(`${ok}x`)(connection);
+      assertEquals(await take(connection), ""); // It is closed.
+    },
+    answer(`${ok}y`),
+  ], async (ask) => {
+    assertEquals(await ask("/1"), "200 1.51 x");
+    performance.now = () => now.call(performance) + 11_000;
+    try {
+      assertEquals(await ask("/2"), "200 1.51 y");
+    } finally {
+      performance.now = now;
+    }
+  });
+});
+
 Deno.test("engine_connections: an engine that was started anew is asked again", async () => {
   const ok = answer(`${HEAD}Content-Length: 1\r\n\r\nx`);
   await withServer([
@@ -217,8 +252,9 @@ Deno.test("engine_connections: an engine that was started anew is asked again", 
 
 Deno.test("engine_connections: nobody waits for a connection for ever", async () => {
   let arrive = (_: Deno.Conn) => {};
-  const connections = new EngineConnections(() =>
-    new Promise((resolve) => arrive = resolve)
+  const connections = new EngineConnections(
+    () => new Promise((resolve) => arrive = resolve),
+    true,
   );
   await assertRejects(() =>
     connections.ask("GET / HTTP/1.1", new Deadlines(1).begin())

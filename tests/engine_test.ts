@@ -246,6 +246,42 @@ Deno.test("engine: what was remembered is forgotten with the engine", async () =
   assertEquals(sent, [inspect.replace("1.41", "1.42"), "/v1.42/info"]);
 });
 
+Deno.test("engine: an image's volumes are remembered for a minute", async () => {
+  const { now } = performance;
+  const { engine, sent } = scripted("1.41", {
+    "/info": CLASSIC,
+    [`/images/${encodeURIComponent(ID)}/json`]: { Id: ID, Os: "linux" },
+  });
+  const asked = async () => {
+    sent.length = 0;
+    await engine.inspectImageVolumes(ID);
+    await settled();
+    return sent.length;
+  };
+  assertEquals([await asked(), await asked()], [2, 0]);
+  performance.now = () => now.call(performance) + 61_000;
+  try {
+    assertEquals([await asked(), await asked()], [2, 0]);
+  } finally {
+    performance.now = now;
+  }
+});
+
+Deno.test("engine: one that never is the same is not asked for ever", async () => {
+  let version = 41;
+  const engine = connectEngine(() =>
+    Promise.resolve({
+      status: 200,
+      apiVersion: `1.${++version}`,
+      body: JSON.stringify({ Id: ID, Os: "linux" }),
+    })
+  );
+  assertEquals(
+    await problem(engine.inspectImage("b")),
+    "the engine's API version changes all the time",
+  );
+});
+
 Deno.test("engine: no more than a thousand images are remembered", async () => {
   const sent: string[] = [];
   const engine = connectEngine((path) => {

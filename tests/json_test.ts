@@ -336,3 +336,11 @@ Deno.test("json: a repeated field is found among few and many", () => {
     assertEquals(parse(texts("@", "`")).repeatedField(), undefined);
   }
 });
+
+Deno.test("json: keys with escapes are read in time proportional to the body", () => {
+  // Read as often as there are such keys, this one would take a quarter of an hour.
+  for (const key of ["\\n", "é"]) {
+    const keys = Array.from({ length: 500_000 }, () => `"${key}":1`);
+    assertEquals(parse(`{${keys}}`).type, "object");
+  }
+});

@@ -111,8 +111,7 @@ class Text {
     const start = rows[at];
     const end = rows[at + END];
     if (end >= 0) return asciiOf(bytes.subarray(start + 1, end - 1));
-    const quoted = decoder.decode(bytes.subarray(start, -end));
-    return (JSON.parse(quoted) as string).toWellFormed();
+    return unquote(decoder.decode(bytes.subarray(start, -end)));
   }
 
   #read(): void {
@@ -412,9 +411,7 @@ class Reader {
     else {
       this.#string();
       end = -this.#at;
-      this.#checkUtf8();
-      const quoted = decoder.decode(bytes.subarray(start, this.#at));
-      hash = hashOf(foldKey((JSON.parse(quoted) as string).toWellFormed()));
+      hash = hashOf(foldKey(unquote(this.#decode(start, this.#at))));
     }
     const row = this.#used;
     this.#used = row + ROW;
@@ -482,8 +479,12 @@ class Reader {
   }
 
   #checkUtf8(): void {
+    this.#decode(0, this.#room.length);
+  }
+
+  #decode(start: number, end: number): string {
     try {
-      decoder.decode(this.#bytes.subarray(0, this.#room.length));
+      return decoder.decode(this.#bytes.subarray(start, end));
     } catch {
       throw new Unreadable("its body is not UTF-8");
     }
@@ -499,6 +500,10 @@ class Reader {
     const before = decoder.decode(this.#bytes.subarray(0, this.#at));
     return `character ${before.length + 1}`;
   }
+}
+
+function unquote(text: string): string {
+  return (JSON.parse(text) as string).toWellFormed();
 }
 
 function isDigit(byte: number): boolean {

@@ -81,7 +81,7 @@ export function createJudge(
         const policy = config[section];
         if (!policy) continue;
         const exempt = isExempt(request.user, policy);
-        if (exempt === true || (exempt !== false && await exempt)) {
+        if (exempt instanceof Promise ? await exempt : exempt) {
           reasons.push(`${shown(request.user)} is exempt from [${section}]`);
           continue;
         }

@@ -79,29 +79,31 @@ function judgeCreate(
     judgeStorage(policy, readStorage(body));
   if (denied) return denied;
 
-  const uncovered = findUncovered(body.keys("Volumes"), host);
+  const covered = () => coveredPaths(host);
+  const uncovered = findUncovered(body.keys("Volumes"), covered);
   if (uncovered !== undefined) {
     return refuse("anonymous", `anonymous volume at ${shown(uncovered)}`);
   }
   const image = body.string("Image");
   // Without one the engine has nothing to take more volumes from.
-  return image === "" ? ALLOW : judgeImage(image, host, call, engine);
+  return image === "" ? ALLOW : judgeImage(image, covered, call, engine);
 }
 
 /** The image's `VOLUME`s, less what the container covers. */
 function judgeImage(
   name: string,
-  host: Storage,
+  covered: () => Set<string>,
   call: Call,
   engine: Engine,
 ): Promise<Decision> | Decision {
   const judge = (image?: ImageVolumes): Decision => {
     if (!image) return ALLOW; // The engine's own 404 is the right answer.
-    const uncovered = findUncovered(image.volumes, host);
+    const uncovered = findUncovered(image.volumes, covered);
     return uncovered === undefined ? ALLOW : declares(name, uncovered);
   };
-  if (call.query.get("platform")) {
-    return platformOf(call, engine)
+  const platform = call.query.get("platform");
+  if (platform) {
+    return platformOf(platform, call, engine)
       .then((platform) => engine.inspectImageVolumes(name, platform))
       .then(judge);
   }
@@ -116,26 +118,25 @@ function declares(image: string, path: string): Denial {
   );
 }
 
-/** The first of some paths where nothing is mounted. */
+/** The first of some paths where nothing is mounted; mostly there are none. */
 function findUncovered(
   paths: readonly string[],
-  host: Storage,
+  covered: () => Set<string>,
 ): string | undefined {
   if (paths.length === 0) return undefined;
-  const covered = coveredPaths(host);
-  return paths.find((path) => !covered.has(cleanPath(path)));
+  const mounted = covered();
+  return paths.find((path) => !mounted.has(cleanPath(path)));
 }
 
 /**
  * The platform that picks one of several images behind a name; only the
  * containerd image store keeps several.
  */
-async function platformOf(call: Call, engine: Engine) {
-  const text = call.query.get("platform") ?? "";
+async function platformOf(text: string, call: Call, engine: Engine) {
   // `platform` came with API 1.41 (postContainersCreate).
   const ignored = call.apiVersion !== undefined &&
     olderThan(call.apiVersion, "1.41");
-  if (text === "" || ignored) return undefined;
+  if (ignored) return undefined;
   if (!await engine.keepsPlatforms()) return undefined;
   const platform = parsePlatform(text);
   if (!platform) {
@@ -309,7 +310,7 @@ async function judgeService(
         "pull it first",
     );
   }
-  const uncovered = image.volumes.find((path) => !covered.has(cleanPath(path)));
+  const uncovered = findUncovered(image.volumes, () => covered);
   if (uncovered !== undefined) return declares(spec.image, uncovered);
   // A tag is pulled again before each task (pullImage in moby's
   // daemon/cluster/executor/container/adapter.go), and may be another image by

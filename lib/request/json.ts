@@ -27,7 +27,6 @@ const NEXT = 2;
 const HASH = 2;
 const ROW = 3;
 
-const SPACE = 0x20;
 const QUOTE = 0x22;
 const PLUS = 0x2b;
 const COMMA = 0x2c;
@@ -333,9 +332,9 @@ class Reader {
     this.#skipSpace();
     this.#value();
     this.#skipSpace();
-    if (!this.#isAscii) this.#checkUtf8();
-    if (this.#at !== this.#room.length) {
-      this.#checkUtf8();
+    const isWhole = this.#at === this.#room.length;
+    if (!this.#isAscii || !isWhole) this.#checkUtf8();
+    if (!isWhole) {
       throw new Unreadable(
         `its body goes on after the JSON value (at ${this.#place()})`,
       );
@@ -388,11 +387,11 @@ class Reader {
       for (;;) {
         if (close === CLOSE_OBJECT) this.#key();
         this.#value();
-        if (this.#bytes[this.#at] <= SPACE) this.#skipSpace();
+        this.#skipSpace();
         const next = this.#bytes[this.#at++];
         if (next === close) break;
         if (next !== COMMA) this.#fail(this.#at - 1);
-        if (this.#bytes[this.#at] <= SPACE) this.#skipSpace();
+        this.#skipSpace();
       }
     }
     this.#depth--;
@@ -418,10 +417,10 @@ class Reader {
     this.#rows[row] = start;
     this.#rows[row + END] = end;
     this.#rows[row + HASH] = hash;
-    if (bytes[this.#at] <= SPACE) this.#skipSpace();
+    this.#skipSpace();
     if (bytes[this.#at] !== COLON) this.#fail(this.#at);
     this.#at++;
-    if (bytes[this.#at] <= SPACE) this.#skipSpace();
+    this.#skipSpace();
   }
 
   #string(): void {
@@ -473,7 +472,6 @@ class Reader {
     if (this.#at === start) this.#fail(start);
   }
 
-  /** Most JSON on this wire is compact: who calls it has looked before. */
   #skipSpace(): void {
     while (IS_SPACE[this.#bytes[this.#at]] === 1) this.#at++;
   }

@@ -4,21 +4,27 @@
  * @module
  */
 import project from "./deno.json" with { type: "json" };
-import { type Args, HELP, readArgs, USAGE, UsageError } from "./lib/args.ts";
+import {
+  type Args,
+  HELP,
+  readArgs,
+  USAGE,
+  UsageError,
+} from "./lib/cli/args.ts";
 import {
   type Config,
   ConfigError,
   loadConfig,
   showConfig,
-} from "./lib/config.ts";
-import { engineEndpoint } from "./lib/engine_address.ts";
-import { EngineError } from "./lib/engine_error.ts";
-import { listen, type Listener, ListenError } from "./lib/listen.ts";
+} from "./lib/config/config.ts";
+import { engineEndpoint } from "./lib/engine/address.ts";
+import { EngineError } from "./lib/engine/error.ts";
+import { listen, type Listener, ListenError } from "./lib/server/listen.ts";
 import { type Log, openLog } from "./lib/log.ts";
 import { Metrics } from "./lib/metrics.ts";
-import { pluginHandler } from "./lib/plugin.ts";
-import type { LoadedPolicies } from "./lib/policies.ts";
-import { Settings } from "./lib/settings.ts";
+import { pluginHandler } from "./lib/server/plugin.ts";
+import type { LoadedPolicies } from "./lib/verdict/verdicts.ts";
+import { Settings } from "./lib/config/settings.ts";
 
 /** How long a stop may take, in milliseconds. */
 const STOP_TIME = 4000;
@@ -63,8 +69,8 @@ async function runCommand(
   command: "check-config" | "explain",
   words: readonly string[],
 ): Promise<void> {
-  const { checkConfig, explain } = await import("./lib/commands.ts");
-  const { EXPLAIN_USAGE } = await import("./lib/explain.ts");
+  const { checkConfig, explain } = await import("./lib/cli/commands.ts");
+  const { EXPLAIN_USAGE } = await import("./lib/cli/question.ts");
   try {
     const { text, ok } = command === "explain"
       ? await explain(words)
@@ -99,7 +105,7 @@ async function start(args: Args, log: Log): Promise<Listener> {
   // plugin's socket.
   let problem: () => string | undefined = () => "not listening yet";
   if (args.addr !== undefined) {
-    const { serveMonitor } = await import("./lib/monitor.ts");
+    const { serveMonitor } = await import("./lib/server/monitor.ts");
     serveMonitor(args.addr, {
       version: project.version,
       problem: () => problem(),
@@ -117,7 +123,7 @@ async function start(args: Args, log: Log): Promise<Listener> {
   }
   let policies: LoadedPolicies | Promise<LoadedPolicies> | undefined;
   const load = async () => {
-    const { createPolicies } = await import("./lib/policies.ts");
+    const { createPolicies } = await import("./lib/verdict/verdicts.ts");
     return policies = createPolicies({ settings, endpoint, log, metrics });
   };
   const listener = await listen(
@@ -131,7 +137,7 @@ async function start(args: Args, log: Log): Promise<Listener> {
   const warn = async () => {
     if (!settings.config.images) return;
     const { startWarnings, warnOfUnseenBuilds } = await import(
-      "./lib/warnings.ts"
+      "./lib/config/warnings.ts"
     );
     for (const warning of startWarnings(settings.config)) log.warning(warning);
     const { engine } = await (policies ??= load());

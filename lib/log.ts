@@ -4,7 +4,7 @@
  * @module
  */
 
-import { printable } from "./policy/decision.ts";
+import { printable } from "./text.ts";
 
 /** How grave an event is, as syslog numbers it (sd-daemon(3)). */
 const PRIORITIES = { error: 3, warning: 4, info: 6, debug: 7 } as const;

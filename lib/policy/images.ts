@@ -1,154 +1,130 @@
-import { ALLOW, allow, type Decision, deny, shown } from "./decision.ts";
-import type { PatternList } from "./patterns.ts";
+/**
+ * The doors that images come through, and what the image policy makes of each.
+ *
+ * @module
+ */
+import type { Engine } from "../engine/engine.ts";
 import {
-  familiar,
-  familiarName,
-  full,
-  fullName,
-  type ImageReference,
-} from "../reference.ts";
-
-/** Which images may come onto the host, and through which doors. */
-export interface ImagesPolicy {
-  /** What is let in, whatever else is said about it. */
-  readonly whitelist: PatternList;
-  /** What is kept out unless the whitelist has it. */
-  readonly blacklist: PatternList;
-  /** What becomes of an image that neither list has. */
-  readonly defaultAllow: boolean;
-  /** Whether `docker build` may bring images, which can't be seen from the call. */
-  readonly allowBuild: boolean;
-  /** The same of `docker load` and `docker plugin create`. */
-  readonly allowLoad: boolean;
-  /** The same of `docker import`. */
-  readonly allowImport: boolean;
-}
-
-/** A way onto the host that shows no image's name. */
-export type Door = "build" | "load" | "import";
-
-/** What each door is called in `[images]` of the config. */
-const DOOR_KEYS = {
-  build: "allow-build",
-  load: "allow-load",
-  import: "allow-import",
-} as const satisfies Record<Door, string>;
+  InvalidReference,
+  parseReference,
+  pullReference,
+} from "../call/reference.ts";
+import type { Call } from "../call/call.ts";
+import { readServiceSpec, type ServiceSpec } from "../call/service.ts";
+import { Unreadable } from "../call/unreadable.ts";
+import { ALLOW, type Decision } from "./decision.ts";
+import { shown } from "../text.ts";
+import {
+  type ImagesPolicy,
+  judgeAllTags,
+  judgeDoor,
+  judgeImage,
+  refusesNothing,
+} from "./rules/images.ts";
 
 /**
- * Judges one image: the whitelist allows, then the blacklist refuses, then the default says.
+ * Judges a guarded call.
  *
- * Patterns see `repository:tag` in the familiar form, those that name `docker.io` the full form.
- *
- * @param policy The policy.
- * @param reference The image; without tag and digest it is judged as `latest`.
+ * @param policy The administrator's settings.
+ * @param call The call as the engine reads it.
+ * @param engine The engine, for what only it knows.
  * @returns The decision.
+ * @throws {Unreadable} where the call cannot be read as the engine reads it.
+ * @throws {EngineError} where the engine cannot be asked.
  */
-export function judgeImage(
+export function judgeImages(
   policy: ImagesPolicy,
-  reference: ImageReference,
-): Decision {
-  const forms = { familiar: familiar(reference), full: full(reference) };
-  const whitelisted = policy.whitelist.find(forms);
-  if (whitelisted) return allow(`whitelisted by ${shown(whitelisted.source)}`);
-  const image = `image ${shown(forms.familiar)} is not allowed`;
-  const blacklisted = policy.blacklist.find(forms);
-  if (blacklisted !== undefined) {
-    return deny(
-      "images/blacklisted",
-      `${image}: blacklisted by ${shown(blacklisted.source)}`,
-    );
+  call: Call,
+  engine: Engine,
+): Promise<Decision> | Decision {
+  switch (call.endpoint.name) {
+    case "image create":
+      return judgeImageCreate(policy, call);
+    case "plugin pull":
+    case "plugin upgrade":
+      return judgePlugin(policy, call);
+    case "service create":
+      return judgeService(policy, readServiceSpec(call.body()));
+    case "service update":
+      return judgeServiceUpdate(policy, call, engine);
+    case "build":
+    case "build session":
+    case "build connection":
+      return judgeDoor(policy, "build", "docker build");
+    case "image load":
+      return judgeDoor(policy, "load", "docker load");
+    case "plugin create":
+      return judgeDoor(policy, "load", "docker plugin create");
+    default:
+      return ALLOW; // No row of the endpoint table comes here.
   }
-  return policy.defaultAllow
-    ? allow("default-allow")
-    : deny("images/not-whitelisted", `${image}: not on the whitelist`);
 }
 
 /**
- * Judges a pull of all the tags of a repository. The engine learns the tags from the registry, long
- * after it has asked, so they can't be judged one by one: it takes a whitelist entry that matches
- * the bare repository (`^alpine$`, `^alpine`, but not `^alpine:`), or a policy that refuses nothing.
- *
- * @param policy The policy.
- * @param reference The repository; a tag or digest in it is left aside.
- * @returns The decision.
+ * `postImagesCreate` in moby's daemon/server/router/image/image_routes.go: a pull
+ * where `fromImage` is not empty, else an import.
  */
-export function judgeAllTags(
+function judgeImageCreate(policy: ImagesPolicy, call: Call): Decision {
+  const fromImage = call.query.get("fromImage") ?? "";
+  // An import has a body that is not shown. Where it is open, anything can come
+  // in by it; that a pull can hide in one is said in the README.
+  if (fromImage === "") return judgeDoor(policy, "import", "docker import");
+  if (!refusesNothing(policy)) call.requireNoForm();
+  const { reference, allTags } = readReference(
+    fromImage,
+    () => pullReference(fromImage, call.query.get("tag")),
+  );
+  return allTags
+    ? judgeAllTags(policy, reference)
+    : judgeImage(policy, reference);
+}
+
+/** `remote` is read from the form (plugin_routes.go, `parseRemoteRef`). */
+function judgePlugin(policy: ImagesPolicy, call: Call): Decision {
+  if (!refusesNothing(policy)) call.requireNoForm();
+  return judgeName(policy, call.query.get("remote") ?? "");
+}
+
+async function judgeServiceUpdate(
   policy: ImagesPolicy,
-  reference: ImageReference,
-): Decision {
-  const forms = {
-    familiar: familiarName(reference),
-    full: fullName(reference),
-  };
-  if (policy.whitelist.find(forms) !== undefined) return ALLOW;
-  if (policy.defaultAllow && policy.blacklist.patterns.length === 0) {
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  if (call.query.get("rollback") !== "previous") {
+    return judgeService(policy, readServiceSpec(call.body()));
+  }
+  const service = await engine.inspectService(call.subject);
+  // Without a previous spec the engine refuses it itself.
+  return service?.previousSpec
+    ? judgeService(policy, service.previousSpec)
+    : ALLOW;
+}
+
+function judgeService(policy: ImagesPolicy, spec: ServiceSpec): Decision {
+  if (spec.pluginRemote !== "") {
+    const decision = judgeName(policy, spec.pluginRemote);
+    if (!decision.allow) return decision;
+  }
+  // An ID is never pulled: pullImage in moby's
+  // daemon/cluster/executor/container/adapter.go.
+  if (spec.image === "" || /^sha256:[0-9a-f]{64}$/.test(spec.image)) {
     return ALLOW;
   }
-  const why = policy.defaultAllow
-    ? "some of them may be blacklisted"
-    : "no whitelist entry matches the name without a tag";
-  return deny(
-    "images/all-tags",
-    `all tags of ${
-      shown(forms.familiar)
-    } are not allowed: they can't be judged one by one, and ${why}; pull a tag`,
-  );
+  return judgeName(policy, spec.image);
 }
 
-/**
- * Judges a call that brings images without showing their names.
- *
- * @param policy The policy.
- * @param door The door that the call comes through.
- * @param what The call as its user knows it, such as `docker build`.
- * @returns The decision.
- */
-export function judgeDoor(
-  policy: ImagesPolicy,
-  door: Door,
-  what: string,
-): Decision {
-  if (isOpen(policy, door)) return ALLOW;
-  return deny(
-    `images/${door}`,
-    `${shown(what)} is not allowed: the images it brings can't be seen, and ${
-      DOOR_KEYS[door]
-    } in [images] is not true`,
-  );
+function judgeName(policy: ImagesPolicy, name: string): Decision {
+  return judgeImage(policy, readReference(name, () => parseReference(name)));
 }
 
-/**
- * The doors that stand open beside a policy that refuses something: for the warning at start.
- *
- * @param policy The policy.
- * @returns The doors through which an image comes in that the lists would refuse; none where the
- * lists refuse nothing.
- */
-export function doorsNotCovered(policy: ImagesPolicy): Door[] {
-  if (policy.defaultAllow && policy.blacklist.patterns.length === 0) return [];
-  return (["build", "load", "import"] as const).filter((door) =>
-    isOpen(policy, door)
-  );
-}
-
-/**
- * Whether a policy lets every image in, by every door.
- *
- * @param policy The policy.
- * @returns True where no verdict hangs on what a call says.
- */
-export function refusesNothing(policy: ImagesPolicy): boolean {
-  return policy.defaultAllow && policy.blacklist.patterns.length === 0 &&
-    policy.allowImport;
-}
-
-function isOpen(policy: ImagesPolicy, door: Door): boolean {
-  switch (door) {
-    case "build":
-      return policy.allowBuild;
-    case "load":
-      return policy.allowLoad;
-    case "import":
-      return policy.allowImport;
+function readReference<T>(
+  name: string,
+  read: () => T,
+): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof InvalidReference)) throw error;
+    throw new Unreadable(`image "${shown(name)}": ${error.message}`);
   }
 }

@@ -4,17 +4,18 @@
  *
  * @module
  */
-import type { ContainerFacts, Engine, ImageVolumes } from "../engine.ts";
-import type { Call } from "../request/call.ts";
-import { type Mount, readMount } from "../request/mount.ts";
-import { readServiceSpec, type ServiceSpec } from "../request/service.ts";
-import type { Struct } from "../request/struct.ts";
-import { Unreadable } from "../request/unreadable.ts";
-import { olderThan } from "../request/uri.ts";
-import type { BindRules } from "./binds.ts";
-import { ALLOW, type Decision, type Denial, deny, shown } from "./decision.ts";
-import { cleanPath } from "./paths.ts";
-import { parsePlatform } from "./platform.ts";
+import type { ContainerFacts, Engine, ImageVolumes } from "../engine/engine.ts";
+import type { Call } from "../call/call.ts";
+import { type Mount, readMount } from "../call/mount.ts";
+import { readServiceSpec, type ServiceSpec } from "../call/service.ts";
+import type { Struct } from "../call/struct.ts";
+import { Unreadable } from "../call/unreadable.ts";
+import { olderThan } from "../version.ts";
+import type { BindRules } from "./rules/binds.ts";
+import { ALLOW, type Decision, type Denial, deny } from "./decision.ts";
+import { shown } from "../text.ts";
+import { cleanPath } from "./rules/paths.ts";
+import { parsePlatform } from "../call/platform.ts";
 
 /** What an administrator can set about volumes. */
 export interface VolumesPolicy {

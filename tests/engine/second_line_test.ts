@@ -5,17 +5,17 @@
  * held back. The race over an image's tag runs against the plugin as it is.
  */
 
-import { parseConfig } from "../../lib/config.ts";
-import { connectEngine, type Send } from "../../lib/engine.ts";
-import { engineEndpoint } from "../../lib/engine_address.ts";
-import { engineTransport } from "../../lib/engine_http.ts";
-import { createJudge, type Judge } from "../../lib/judge.ts";
-import { listen } from "../../lib/listen.ts";
+import { parseConfig } from "../../lib/config/config.ts";
+import { connectEngine, type Send } from "../../lib/engine/engine.ts";
+import { engineEndpoint } from "../../lib/engine/address.ts";
+import { engineTransport } from "../../lib/engine/engine_http.ts";
+import { createJudge, type Judge } from "../../lib/verdict/request.ts";
+import { listen } from "../../lib/server/listen.ts";
 import { openLog } from "../../lib/log.ts";
-import { pluginHandler } from "../../lib/plugin.ts";
+import { pluginHandler } from "../../lib/server/plugin.ts";
 import { ALLOW } from "../../lib/policy/decision.ts";
-import { routeOf } from "../../lib/request/endpoints.ts";
-import { createRecheck } from "../../lib/recheck.ts";
+import { routeOf } from "../../lib/call/endpoints.ts";
+import { createRecheck } from "../../lib/verdict/response.ts";
 import { engineTest, type Harness, type State } from "./harness.ts";
 import { rootFileSystem } from "./images.ts";
 import { exchange, request } from "./raw_http.ts";

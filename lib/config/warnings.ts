@@ -1,0 +1,66 @@
+/**
+ * What the administrator is told at start about holes in the settings.
+ *
+ * @module
+ */
+import type { Config } from "./config.ts";
+import { type Engine, EngineError } from "../engine/engine.ts";
+import type { Log } from "../log.ts";
+import { doorsNotCovered } from "../policy/rules/images.ts";
+import { olderThan } from "../version.ts";
+
+/** From it on, BuildKit is reached without an authorization call. */
+const UNSEEN_BUILDS = "29.2";
+
+/** How long to wait for an engine that is not up yet, in milliseconds. */
+const RETRY = 10_000;
+
+/**
+ * Finds the doors that stand open beside lists that refuse something.
+ *
+ * @param config The settings.
+ * @returns The warnings, a line each.
+ */
+export function startWarnings({ images }: Config): string[] {
+  const doors = images ? doorsNotCovered(images) : [];
+  if (doors.length === 0) return [];
+  return [
+    `[images] covers pulls, not what comes in by ${doors.join(", ")}: ` +
+    doors.map((door) => `allow-${door} = false`).join(", ") + " closes that" +
+    (doors.includes("import")
+      ? "; an open import also lets pulls by that are dressed up as one"
+      : ""),
+  ];
+}
+
+/**
+ * Warns, as soon as the engine answers, where closed builds can be reached around
+ * this plugin (`newHTTPHandler` in moby's daemon/command/httphandler.go).
+ *
+ * @param config The settings.
+ * @param engine The engine, which may not be up yet: it waits for us.
+ * @param log Where the warning goes.
+ */
+export async function warnOfUnseenBuilds(
+  { images }: Config,
+  engine: Engine,
+  log: Log,
+): Promise<void> {
+  if (!images || images.allowBuild) return;
+  try {
+    const version = await engine.serverVersion();
+    if (olderThan(version.replace(/[^0-9.].*/, ""), UNSEEN_BUILDS)) return;
+    log.warning(
+      `allow-build = false does not hold on Docker Engine ${version}: from ` +
+        `${UNSEEN_BUILDS} on BuildKit can be reached without any authorization ` +
+        "call; keep its socket from users who must not build",
+    );
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    const retry = setTimeout(
+      () => warnOfUnseenBuilds({ images }, engine, log),
+      RETRY,
+    );
+    Deno.unrefTimer(retry);
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Where the engine is, as the command line has it.
+ *
+ * @module
+ */
+import { EngineError } from "./error.ts";
+
+/** Where the engine listens, and who we are to it. */
+export interface EngineAddress {
+  /** `unix:///path` or `tcp://host:port`. */
+  host: string;
+  /** Directory with `cert.pem`, `key.pem` and, to verify, `ca.pem`. */
+  certPath?: string;
+  /** Whether the engine's certificate is verified against `ca.pem`. */
+  tlsVerify: boolean;
+}
+
+/** The same, ready to connect to. */
+export interface EngineEndpoint {
+  /** What to call it: the `host` of its address. */
+  host: string;
+  /** The `Host` header for it. */
+  name: string;
+  to: { path: string } | { hostname: string; port: number };
+  /** Missing where it is asked in plain HTTP. */
+  tls?: {
+    cert: string;
+    key: string;
+    /** Missing where any certificate of the engine's will do. */
+    ca?: string;
+  };
+}
+
+/**
+ * Reads an engine's address, and the certificates for it.
+ *
+ * @param address The address.
+ * @returns Where to connect to.
+ * @throws {EngineError} where the host is of no supported form, or a certificate
+ *   can't be read.
+ */
+export function engineEndpoint(
+  { host, certPath, tlsVerify }: EngineAddress,
+): EngineEndpoint {
+  const unix = /^unix:\/\/(\/.+)$/.exec(host);
+  const tcp = /^tcp:\/\/(\[[0-9a-fA-F:.]+\]|[^/:[\]]+):(\d+)\/?$/.exec(host);
+  if (unix && certPath === undefined) {
+    return { host, name: "docker", to: { path: unix[1] } };
+  }
+  if (!tcp) {
+    throw new EngineError(
+      `can't reach an engine at ${host}: give unix:///path or tcp://host:port` +
+        (unix ? ", and certificates only with tcp" : ""),
+    );
+  }
+  const endpoint = {
+    host,
+    name: `${tcp[1]}:${tcp[2]}`,
+    to: { hostname: tcp[1].replace(/[[\]]/g, ""), port: Number(tcp[2]) },
+  };
+  if (certPath !== undefined) {
+    return {
+      ...endpoint,
+      tls: {
+        cert: readPem(`${certPath}/cert.pem`),
+        key: readPem(`${certPath}/key.pem`),
+        ...(tlsVerify && { ca: readPem(`${certPath}/ca.pem`) }),
+      },
+    };
+  }
+  if (tlsVerify) {
+    throw new EngineError(
+      `${host} can't be verified: --tls-verify needs a --cert-path with ` +
+        "cert.pem, key.pem and ca.pem",
+    );
+  }
+  return endpoint;
+}
+
+function readPem(file: string): string {
+  try {
+    return Deno.readTextFileSync(file);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new EngineError(`${file} can't be read: ${why}`);
+  }
+}

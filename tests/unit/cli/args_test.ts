@@ -1,0 +1,157 @@
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import {
+  type Args,
+  HELP,
+  readArgs,
+  USAGE,
+  UsageError,
+} from "../../../lib/cli/args.ts";
+
+const DEFAULTS = readArgs([]);
+
+Deno.test("args: defaults", () => {
+  assertEquals(DEFAULTS.host, "unix:///var/run/docker.sock");
+  assertEquals(
+    DEFAULTS.socket,
+    "/run/docker/plugins/docker-policy-plugin.sock",
+  );
+  assertEquals(DEFAULTS.addr, "127.0.0.1:5006");
+  assertEquals(DEFAULTS.logFormat, "text");
+  assertEquals(DEFAULTS.certPath, undefined);
+  assertEquals(DEFAULTS.config, undefined);
+  for (const name of ["tlsVerify", "debug", "version", "help"] as const) {
+    assertEquals(DEFAULTS[name], false, name);
+  }
+});
+
+Deno.test("args: every flag, as Go's flag package spells it", () => {
+  const texts: [string, keyof Args, string][] = [
+    ["host", "host", "tcp://10.0.0.1:2376"],
+    ["cert-path", "certPath", "/etc/docker/tls"],
+    ["config", "config", "/etc/a=b.toml"],
+    ["socket", "socket", "/run/x.sock"],
+    ["addr", "addr", "[::1]:80"],
+    ["log-format", "logFormat", "json"],
+  ];
+  for (const [flag, name, value] of texts) {
+    for (
+      const spelling of [
+        [`-${flag}`, value],
+        [`--${flag}`, value],
+        [`-${flag}=${value}`],
+        [`--${flag}=${value}`],
+      ]
+    ) {
+      assertEquals(
+        readArgs(spelling),
+        { ...DEFAULTS, [name]: value },
+        spelling.join(" "),
+      );
+    }
+  }
+  const switches: [string, keyof Args][] = [
+    ["tls-verify", "tlsVerify"],
+    ["debug", "debug"],
+    ["version", "version"],
+    ["help", "help"],
+  ];
+  for (const [flag, name] of switches) {
+    for (const spelling of [`-${flag}`, `--${flag}`]) {
+      assertEquals(readArgs([spelling]), { ...DEFAULTS, [name]: true });
+      for (const value of ["1", "t", "T", "true", "TRUE", "True"]) {
+        assertEquals(
+          readArgs([`${spelling}=${value}`]),
+          { ...DEFAULTS, [name]: true },
+          value,
+        );
+      }
+      for (const value of ["0", "f", "F", "false", "FALSE", "False"]) {
+        assertEquals(readArgs([`${spelling}=${value}`]), DEFAULTS, value);
+      }
+    }
+  }
+});
+
+Deno.test("args: several flags, of which the last counts", () => {
+  assertEquals(
+    readArgs([
+      "-host",
+      "tcp://a:1",
+      "--tls-verify",
+      "-cert-path=/c",
+      "--debug",
+      "--host=tcp://b:2",
+    ]),
+    {
+      ...DEFAULTS,
+      host: "tcp://b:2",
+      tlsVerify: true,
+      certPath: "/c",
+      debug: true,
+    },
+  );
+  assertEquals(readArgs(["--debug", "--debug=false"]).debug, false);
+  assertEquals(readArgs(["--addr=off"]).addr, undefined);
+  // A value that looks like something else is still a text.
+  assertEquals(readArgs(["--socket", "1"]).socket, "1");
+  assertEquals(readArgs(["--config=-x"]).config, "-x");
+  assertEquals(readArgs(["--cert-path=false"]).certPath, "false");
+});
+
+Deno.test("args: mistakes", () => {
+  for (
+    const [args, problem] of [
+      [["--bogus"], "unknown option --bogus"],
+      [["--bogus=1"], "unknown option --bogus=1"],
+      [["-bogus", "1"], "unknown option --bogus"],
+      [["-h"], "unknown option -h"],
+      [["--Host=x"], "unknown option --Host=x"],
+      [["---host=x"], "unknown option ---host=x"],
+      [["--hos=x"], "unknown option --hos=x"],
+      [["--no-tls-verify"], "unknown option --no-tls-verify"],
+      [["--host.a=x"], "unknown option --host.a=x"],
+      [["--__proto__=x"], "unknown option --__proto__=x"],
+      [["serve"], "what is serve?"],
+      [["--debug", "serve"], "what is serve?"],
+      [["--host"], "--host needs a value"],
+      [["--host="], "--host needs a value"],
+      [["-cert-path"], "--cert-path needs a value"],
+      [["--config="], "--config needs a value"],
+      [["--socket", "--debug"], "--socket needs a value"],
+      [["--addr="], "--addr needs a value"],
+      [["--log-format=xml"], "--log-format=xml: give text or json"],
+      [["--log-format=JSON"], "--log-format=JSON: give text or json"],
+      [["--debug=maybe"], "--debug=maybe: give true or false"],
+      [["--debug="], "--debug=: give true or false"],
+      [["-tls-verify=yes"], "--tls-verify=yes: give true or false"],
+      [["--help=constructor"], "--help=constructor: give true or false"],
+    ] as [string[], string][]
+  ) {
+    assertEquals(
+      assertThrows(() => readArgs(args), UsageError).message,
+      problem,
+      args.join(" "),
+    );
+  }
+});
+
+Deno.test("args: usage and help name every flag", () => {
+  assertEquals(USAGE.includes("\n"), false);
+  for (
+    const flag of [
+      "--host",
+      "--cert-path",
+      "--tls-verify",
+      "--config",
+      "--socket",
+      "--addr",
+      "--log-format",
+      "--debug",
+      "--version",
+      "--help",
+    ]
+  ) {
+    assertMatch(USAGE, new RegExp(`\\[${flag}( [A-Z:|a-z]+)?\\]`));
+    assertMatch(HELP, new RegExp(`^  ${flag} `, "m"));
+  }
+});

@@ -1,0 +1,132 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import {
+  type Config,
+  parseConfig,
+  parseOldImages,
+} from "../../../lib/config/config.ts";
+import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
+import { type Log, openLog } from "../../../lib/log.ts";
+import {
+  startWarnings,
+  warnOfUnseenBuilds,
+} from "../../../lib/config/warnings.ts";
+import { engineWith } from "../requests.ts";
+
+const toml = (text: string) => parseConfig("x.toml", text);
+
+const UNCOVERED = "[images] covers pulls, not what comes in by ";
+
+Deno.test("warnings: doors that stand open beside lists", async () => {
+  const warnings: [config: Config, warnings: string[]][] = [
+    [await toml(""), []],
+    [await toml("[volumes]\n[push]"), []],
+    [await toml('[images]\nwhitelist = ["^alpine:"]'), []],
+    // Nothing is refused, so that no door lets in what the lists keep out.
+    [await toml("[images]\ndefault-allow = true"), []],
+    [
+      await toml('[images]\nblacklist = ["^docker:"]\ndefault-allow = true'),
+      [
+        `${UNCOVERED}build, load, import: allow-build = false, ` +
+        "allow-load = false, allow-import = false closes that; an open " +
+        "import also lets pulls by that are dressed up as one",
+      ],
+    ],
+    [
+      await toml("[images]\nallow-load = true"),
+      [`${UNCOVERED}load: allow-load = false closes that`],
+    ],
+    [
+      await parseOldImages("x.json", '{"whitelist":["^alpine:"]}'),
+      [
+        `${UNCOVERED}build, load: allow-build = false, allow-load = false ` +
+        "closes that",
+      ],
+    ],
+    [await parseOldImages("x.json", '{"defaultAllow":true}'), []],
+  ];
+  for (const [config, expected] of warnings) {
+    assertEquals(startWarnings(config), expected);
+  }
+});
+
+/** A log that is kept. */
+function kept(): { log: Log; lines: string[] } {
+  const lines: string[] = [];
+  const options = { debug: true, journal: false, format: "text" } as const;
+  return { log: openLog(options, (line) => lines.push(line)), lines };
+}
+
+/** What is logged about an engine of this version. */
+async function warned(config: Config, version: string): Promise<string[]> {
+  const { log, lines } = kept();
+  await warnOfUnseenBuilds(
+    config,
+    engineWith({ serverVersion: () => Promise.resolve(version) }),
+    log,
+  );
+  return lines;
+}
+
+Deno.test("warnings: builds that no plugin sees", async () => {
+  const closed = await toml("[images]");
+  for (const version of ["20.10.24+dfsg1", "28.5.2", "29.1.5", "29.1.9-rc.2"]) {
+    assertEquals(await warned(closed, version), []);
+  }
+  for (const version of ["29.2.0", "29.2", "29.10.1", "30.0.0-rc.1+x"]) {
+    assertEquals(await warned(closed, version), [
+      `warning: allow-build = false does not hold on Docker Engine ${version}: ` +
+      "from 29.2 on BuildKit can be reached without any authorization call; " +
+      "keep its socket from users who must not build",
+    ]);
+  }
+});
+
+Deno.test("warnings: an engine is not asked where builds are open", async () => {
+  const { log } = kept();
+  for (const text of ["", "[images]\nallow-build = true"]) {
+    // An engine without answers: any question is an error.
+    await warnOfUnseenBuilds(await toml(text), engineWith({}), log);
+  }
+});
+
+Deno.test("warnings: an engine that is not up yet is asked again", async () => {
+  const { log, lines } = kept();
+  let calls = 0;
+  const engine: Partial<Engine> = {
+    serverVersion: () =>
+      ++calls === 1
+        ? Promise.reject(new EngineError("not up"))
+        : Promise.resolve("29.3.0"),
+  };
+  const { setTimeout: real } = globalThis;
+  const waits: [callback: () => void, milliseconds?: number][] = [];
+  globalThis.setTimeout = ((callback: () => void, milliseconds?: number) => {
+    waits.push([callback, milliseconds]);
+    return real(() => {}, 0);
+  }) as typeof setTimeout;
+  try {
+    await warnOfUnseenBuilds(await toml("[images]"), engineWith(engine), log);
+  } finally {
+    globalThis.setTimeout = real;
+  }
+  assertEquals(lines, []);
+  const [[again, milliseconds]] = waits;
+  assertEquals(milliseconds, 10_000);
+  again();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(lines.length, 1);
+  assertEquals(calls, 2);
+});
+
+Deno.test("warnings: what is no answer of an engine is not swallowed", async () => {
+  const { log } = kept();
+  await assertRejects(
+    async () =>
+      warnOfUnseenBuilds(
+        await toml("[images]"),
+        engineWith({ serverVersion: () => Promise.reject(new TypeError("x")) }),
+        log,
+      ),
+    TypeError,
+  );
+});

@@ -1,0 +1,118 @@
+import { assertEquals } from "@std/assert";
+import { type Log, type LogOptions, openLog } from "../../lib/log.ts";
+
+/** What is written while a log is used. */
+function written(options: Partial<LogOptions>, use: (log: Log) => void) {
+  const lines: string[] = [];
+  use(
+    openLog(
+      { debug: false, journal: false, format: "text", ...options },
+      (line) => lines.push(line),
+    ),
+  );
+  return lines;
+}
+
+function everything(log: Log): void {
+  log.error("it broke");
+  log.warning("denied", { user: "-", reason: "no volumes" });
+  log.info("listening");
+  log.debug?.("allowed", { path: "/v1.41/info?a=b&c=%7B%7D" });
+}
+
+Deno.test("log: plain on a terminal", () => {
+  assertEquals(written({ debug: true }, everything), [
+    "error: it broke",
+    'warning: denied user=- reason="no volumes"',
+    "info: listening",
+    "debug: allowed path=/v1.41/info?a=b&c=%7B%7D",
+  ]);
+});
+
+Deno.test("log: with priorities for the journal", () => {
+  assertEquals(written({ debug: true, journal: true }, everything), [
+    "<3>it broke",
+    '<4>denied user=- reason="no volumes"',
+    "<6>listening",
+    "<7>allowed path=/v1.41/info?a=b&c=%7B%7D",
+  ]);
+});
+
+Deno.test("log: debug events only where they are wanted", () => {
+  assertEquals(written({}, everything).length, 3);
+  assertEquals(written({ format: "json" }, everything).length, 3);
+});
+
+Deno.test("log: an event is one line", () => {
+  assertEquals(
+    written({ journal: true }, (log) => {
+      log.error("bug: TypeError\n    at judge\n<0>forged\n");
+      log.warning("denied", { user: "x\n<0>forged" });
+    }),
+    [
+      "<3>bug: TypeError\\u000a    at judge\\u000a<0>forged\\u000a",
+      '<4>denied user="x\\n<0>forged"',
+    ],
+  );
+});
+
+Deno.test("log: no field can pass for another", () => {
+  for (
+    const [value, expected] of [
+      ["plain-text_1.2:3,4;5%6&7?8=9/@+", "plain-text_1.2:3,4;5%6&7?8=9/@+"],
+      ["", '""'],
+      ["a b", '"a b"'],
+      ["a user=root", '"a user=root"'],
+      ['a" user="root', '"a\\" user=\\"root"'],
+      ["\\", '"\\\\"'],
+      ["\r\u001b[2J", '"\\r\\u001b[2J"'],
+      ["ü", '"ü"'],
+      [7, "7"],
+    ] as const
+  ) {
+    assertEquals(
+      written({}, (log) => log.info("x", { user: value, last: 1 })),
+      [`info: x user=${expected} last=1`],
+    );
+  }
+});
+
+Deno.test("log: JSON, an object an event", () => {
+  const started = Date.now();
+  for (const journal of [false, true]) {
+    const lines = written(
+      { debug: true, journal, format: "json" },
+      everything,
+    );
+    assertEquals(
+      lines.map((line) => /^(<\d>)?/.exec(line)?.[0]),
+      journal ? ["<3>", "<4>", "<6>", "<7>"] : ["", "", "", ""],
+    );
+    const events = lines.map((line) => JSON.parse(line.replace(/^<\d>/, "")));
+    for (const event of events) {
+      const time = Date.parse(event.time);
+      assertEquals(time >= started && time <= Date.now(), true);
+      delete event.time;
+    }
+    assertEquals(events, [
+      { level: "error", message: "it broke" },
+      {
+        level: "warning",
+        message: "denied",
+        user: "-",
+        reason: "no volumes",
+      },
+      { level: "info", message: "listening" },
+      {
+        level: "debug",
+        message: "allowed",
+        path: "/v1.41/info?a=b&c=%7B%7D",
+      },
+    ]);
+  }
+  assertEquals(
+    written({ format: "json" }, (log) => log.info("a\nb", { c: "d\ne" }))
+      .join("").includes("\n"),
+    false,
+  );
+});

@@ -1,0 +1,232 @@
+import { assertEquals } from "@std/assert";
+import { bindRules } from "../../../../lib/policy/rules/binds.ts";
+
+/** Follows links out of a table: each folder in it is a link to its value, undefined for one to nowhere. */
+function followBy(links: Record<string, string | undefined>) {
+  return (path: string): string | undefined => {
+    for (const [link, target] of Object.entries(links)) {
+      if (path === link || path.startsWith(`${link}/`)) {
+        return target === undefined
+          ? undefined
+          : (target + path.slice(link.length)).replace(/^\/\//, "/");
+      }
+    }
+    return path;
+  };
+}
+
+/** What rules say to a source: undefined where it may be mounted. */
+function said(
+  source: string,
+  allowed: string[],
+  links: Record<string, string | undefined> = {},
+): string | undefined {
+  return bindRules(allowed, followBy(links)).judge(source)?.message;
+}
+
+function allows(
+  allowed: string[],
+  table: [source: string, allowed: boolean][],
+  links: Record<string, string | undefined> = {},
+) {
+  for (const [source, expected] of table) {
+    assertEquals(
+      said(source, allowed, links) === undefined,
+      expected,
+      `${source} under ${allowed.join(", ")}`,
+    );
+  }
+}
+
+Deno.test("binds: a directory and what lies under it", () => {
+  for (const allowed of ["/srv", "/srv/", "/srv/.", "//srv//", "/x/../srv"]) {
+    allows([allowed], [
+      ["/srv", true],
+      ["/srv/", true],
+      ["/srv/a", true],
+      ["/srv/a/b", true],
+      ["/srvx", false],
+      ["/sr", false],
+      ["/", false],
+      ["/etc", false],
+      ["/home/srv", false],
+    ]);
+  }
+});
+
+Deno.test("binds: . and .. are cleaned away first", () => {
+  allows(["/srv/"], [
+    ["/srv/./a", true],
+    ["//srv//a", true],
+    ["/srv/a/../b", true],
+    ["/etc/../srv/a", true],
+    ["/../srv", true],
+    ["/srv/..", false],
+    ["/srv/../etc", false],
+    ["/srv/a/../../etc", false],
+    ["/srv/a/..", true],
+    ["/srv/...", true],
+    ["/srv/..a", true],
+  ]);
+});
+
+Deno.test("binds: several directories, or none", () => {
+  allows(["/srv", "/opt/data"], [
+    ["/srv/a", true],
+    ["/opt/data/a", true],
+    ["/opt/a", false],
+  ]);
+  allows([], [["/srv", false], ["/", false]]);
+  allows(["/"], [["/", true], ["/etc/shadow", true]]);
+});
+
+Deno.test("binds: * stands for one component", () => {
+  allows(["/home/*/share/"], [
+    ["/home/ann/share", true],
+    ["/home/ann/share/a/b", true],
+    ["/home/*/share", true],
+    ["/home/ann", false],
+    ["/home/ann/shared", false],
+    ["/home/ann/x/share", false],
+    ["/home/share", false],
+    ["/home//share", false],
+    ["/home/../share", false],
+    ["/home/ann/../share", false],
+    ["/home/ann/share/../private", false],
+    ["/home/ann/../bob/share", true],
+  ]);
+  allows(["/*"], [["/etc", true], ["/etc/x", true], ["/", false]]);
+  allows(["/*/data"], [["/srv/data", true], ["/srv/x/data", false]]);
+  allows(["/a/*/*/z"], [["/a/b/c/z", true], ["/a/b/z", false]]);
+});
+
+Deno.test("binds: a star beside other letters is a letter", () => {
+  allows(["/srv/a*", "/srv/**", "/srv/*b/*"], [
+    ["/srv/ab", false],
+    ["/srv/a*", true],
+    ["/srv/x", false],
+    ["/srv/**", true],
+    ["/srv/**/x", true],
+    ["/srv/xb/c", false],
+    ["/srv/*b/c", true],
+    ["/srv/*b", false],
+  ]);
+  allows(["/srv/[ab]", "/srv/?", "/srv/.*"], [
+    ["/srv/a", false],
+    ["/srv/[ab]", true],
+    ["/srv/?", true],
+    ["/srv/.hidden", false],
+  ]);
+});
+
+Deno.test("binds: links in the source are followed before it is compared", () => {
+  const links = {
+    "/srv/out": "/etc",
+    "/srv/in": "/srv/other",
+    "/shortcut": "/srv/a",
+    "/srv/nowhere": undefined,
+    "/srv/up": "/",
+  };
+  allows(["/srv"], [
+    ["/srv/out", false],
+    ["/srv/out/passwd", false],
+    ["/srv/in", true],
+    ["/srv/in/x", true],
+    ["/shortcut", true],
+    ["/shortcut/x", true],
+    ["/srv/nowhere", false],
+    ["/srv/up/srv", true],
+    ["/srv/up/etc", false],
+    ["/srv/up", false],
+    // By the text alone, as the engine cleans it: the link is gone before it is followed.
+    ["/srv/out/../a", true],
+  ], links);
+  allows(["/home/*/share"], [
+    ["/home/ann/share", false],
+    ["/home/bob/share", false],
+    ["/home/eve/share", true],
+  ], { "/home/ann/share": "/etc", "/home/bob": "/export/bob" });
+});
+
+Deno.test("binds: links in the fixed part of a directory are followed as well", () => {
+  const links = { "/srv": "/export/srv", "/home": "/export/home" };
+  allows(["/srv/", "/home/*/share"], [
+    ["/srv/a", true],
+    ["/export/srv/a", true],
+    ["/export/a", false],
+    ["/home/ann/share/x", true],
+    ["/export/home/ann/share", true],
+    ["/export/home/ann", false],
+  ], links);
+  // One that leads nowhere allows nothing, not what stands under its own name.
+  allows(["/gone"], [["/gone", false], ["/gone/a", false]], {
+    "/gone": undefined,
+  });
+});
+
+Deno.test("binds: links are followed anew at each judgement", () => {
+  let target = "/srv/a";
+  const rules = bindRules(
+    ["/srv"],
+    (path) => path === "/srv/link" ? target : path,
+  );
+  assertEquals(rules.judge("/srv/link"), undefined);
+  target = "/etc";
+  assertEquals(rules.judge("/srv/link")?.rule, "volumes/bind");
+});
+
+Deno.test("binds: a denial says what, where it leads, and what would do", () => {
+  assertEquals(
+    said("/etc", ["/srv/", "/home/*/share/"]),
+    "bind mount of /etc is not allowed: only below /srv/, /home/*/share/",
+  );
+  assertEquals(
+    said("/srv/out", ["/srv/"], { "/srv/out": "/etc" }),
+    "bind mount of /srv/out (/etc) is not allowed: only below /srv/",
+  );
+  assertEquals(
+    said("/srv/out", ["/srv/"], { "/srv/out": undefined }),
+    "bind mount of /srv/out is not allowed: only below /srv/",
+  );
+  assertEquals(
+    said("/etc/", []),
+    "bind mount of /etc/ is not allowed: only below no directory at all",
+  );
+  const control = said("/e\u001b[2Jtc\nx", ["/srv"]) ?? "";
+  assertEquals(
+    // deno-lint-ignore no-control-regex -- none may be left
+    /[\u0000-\u001f]/.test(control),
+    false,
+    control,
+  );
+});
+
+Deno.test("binds: long and hostile sources are judged quickly", () => {
+  const begin = performance.now();
+  const rules = bindRules(
+    ["/home/*/share/", "/" + "*/".repeat(200) + "x"],
+    (path) => path,
+  );
+  for (
+    const source of [
+      "/" + "a/".repeat(100_000),
+      "/" + "../".repeat(100_000) + "etc",
+      "/" + "*".repeat(500_000),
+      "/home/" + "/".repeat(500_000) + "etc",
+    ]
+  ) {
+    assertEquals(rules.judge(source)?.rule, "volumes/bind");
+  }
+  const took = performance.now() - begin;
+  assertEquals(took < 2000, true, `${took} ms`);
+});
+
+Deno.test("binds: a hostile directory in the settings is read quickly, too", () => {
+  const begin = performance.now();
+  for (const part of ["*a/", "/*", "*", "a*/", "**/"]) {
+    const rules = bindRules(["/" + part.repeat(20_000)], (path) => path);
+    assertEquals(rules.judge("/etc")?.rule, "volumes/bind", part);
+  }
+  const took = performance.now() - begin;
+  assertEquals(took < 2000, true, `${took} ms`);
+});

@@ -1,0 +1,406 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { parseConfig } from "../../../lib/config/config.ts";
+import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
+import { exemptionCheck } from "../../../lib/verdict/exemptions.ts";
+import { createJudge } from "../../../lib/verdict/request.ts";
+import { openLog } from "../../../lib/log.ts";
+import type { Observation } from "../../../lib/metrics.ts";
+import type { AuthzRequest } from "../../../lib/call/authz.ts";
+import { engineWith, request, said } from "../requests.ts";
+
+interface Setting {
+  /** Text of the settings file. */
+  config?: string;
+  engine?: Partial<Engine>;
+  groups?: () => Promise<string[]>;
+  observe?: (observation: Observation) => void;
+}
+
+/** Judges a request: what was said, and what was logged. */
+async function judged(
+  authz: AuthzRequest,
+  { config = "[volumes]", engine = {}, groups, observe }: Setting = {},
+): Promise<{ said: string; because?: string; log: string[] }> {
+  const log: string[] = [];
+  const judge = createJudge({
+    config: await parseConfig("x.toml", config),
+    engine: engineWith(engine),
+    isExempt: exemptionCheck(groups ?? (() => Promise.resolve([]))),
+    log: openLog(
+      { debug: true, journal: true, format: "text" },
+      (line) => log.push(line),
+    ),
+    ...(observe && { observe }),
+  });
+  const decision = await judge(authz);
+  return {
+    said: said(decision),
+    ...(decision.allow && decision.because && { because: decision.because }),
+    log,
+  };
+}
+
+const NAMED = { Image: "b", HostConfig: { Binds: ["data:/x"] } };
+const CREATE = request("POST /v1.41/containers/create?name=web", NAMED);
+const DENIED = 'volumes are not allowed: named volume "data"';
+
+/** An engine that knows an image without volumes. */
+const PLAIN: Partial<Engine> = {
+  inspectImage: () =>
+    Promise.resolve({
+      id: "sha256:0",
+      volumes: [],
+      labels: {},
+      layers: [],
+      parent: "",
+      repoDigests: [],
+    }),
+};
+
+Deno.test("judge: a denial is logged with user, method, path and reason", async () => {
+  assertEquals(await judged({ ...CREATE, user: "dwalsh" }), {
+    said: DENIED,
+    log: [
+      "<4>denied user=dwalsh method=POST " +
+      "path=/v1.41/containers/create?name=web rule=volumes/named " +
+      `reason=${JSON.stringify(DENIED)}`,
+    ],
+  });
+  const [line] = (await judged(CREATE)).log;
+  assertMatch(line, /^<4>denied user=- method=POST /);
+});
+
+Deno.test("judge: what a client sends can't forge a line of the log", async () => {
+  const { log } = await judged({
+    ...request(`POST /containers/create?name=${"x".repeat(1000)}\n<0>`, {
+      HostConfig: { Binds: ["a\n<0>forged\u001b[2J:/x"] },
+    }),
+    user: 'x"\r\n<0>forged',
+  });
+  assertEquals(log.length, 1);
+  // deno-lint-ignore no-control-regex -- none may be left
+  assertEquals(/[\u0000-\u001f\u007f]/.test(log[0]), false);
+  assertMatch(
+    log[0],
+    /^<4>denied user="x\\"\\\\u000d\\\\u000a<0>forged" method=POST path=/,
+  );
+  assertMatch(log[0], / named volume \\"a\\\\u000a<0>forged\\\\u001b\[2J\\""$/);
+  assertEquals(log[0].length < 900, true);
+});
+
+Deno.test("judge: what is allowed is logged for debugging", async () => {
+  const create = request("POST /containers/create", { Image: "b" });
+  assertEquals(await judged(create, { engine: PLAIN }), {
+    said: "allowed",
+    log: ["<7>allowed user=- method=POST path=/containers/create"],
+  });
+  for (const line of ["GET /containers/json", "HEAD /_ping"]) {
+    assertEquals(await judged(request(line)), { said: "allowed", log: [] });
+  }
+});
+
+Deno.test("judge: calls of no policy are allowed without a question", async () => {
+  for (
+    const line of [
+      "GET /_ping",
+      "GET /v1.41/containers/web/json",
+      "GET /v1.51/images/b/json?platform=%7B%7D",
+      "POST /v1.41/containers/web/stop",
+      "DELETE /volumes/data;x?a=%zz",
+      "POST /volumes/create",
+    ]
+  ) {
+    assertEquals((await judged(request(line))).said, "allowed", line);
+  }
+});
+
+Deno.test("judge: a policy without a section is off", async () => {
+  assertEquals((await judged(CREATE, { config: "" })).said, "allowed");
+  assertEquals((await judged(CREATE, { config: "[push]" })).said, "allowed");
+  // No policy reads it, so that nothing can be wrong with it.
+  assertEquals(
+    (await judged(request("POST /containers/create?;", "{"), { config: "" }))
+      .said,
+    "allowed",
+  );
+});
+
+Deno.test("judge: users and groups are exempt", async () => {
+  const config =
+    '[volumes]\nallow-user = ["dwalsh"]\nallow-group = ["storage"]';
+  const groups = () => Promise.resolve(["users", "storage"]);
+  const nobody = () => Promise.resolve(["users"]);
+  for (
+    const [user, lookUp, expected] of [
+      ["dwalsh", nobody, "allowed"],
+      ["alice", groups, "allowed"],
+      ["alice", nobody, DENIED],
+      ["", groups, DENIED],
+      ["0", groups, DENIED],
+      ["-n", groups, DENIED],
+    ] as const
+  ) {
+    assertEquals(
+      (await judged({ ...CREATE, user }, { config, groups: lookUp })).said,
+      expected,
+      user,
+    );
+  }
+});
+
+Deno.test("judge: a permission says what gave it, where that is not plain", async () => {
+  const pull = {
+    ...request("POST /images/create?fromImage=alpine&tag=3"),
+    user: "alice",
+  };
+  for (
+    const [config, because] of [
+      ["", undefined],
+      ["[volumes]", undefined],
+      ['[images]\nwhitelist = ["^alpine:"]', "whitelisted by ^alpine:"],
+      ["[images]\ndefault-allow = true", "default-allow"],
+      ['[images]\nallow-user = ["alice"]', "alice is exempt from [images]"],
+      [
+        "[images]\nenforce = false",
+        "[images] is only tried out, and would refuse it: image alpine:3 is " +
+        "not allowed: not on the whitelist",
+      ],
+    ]
+  ) {
+    const given = await judged(pull, { config });
+    assertEquals([given.said, given.because], ["allowed", because], config);
+  }
+});
+
+Deno.test("judge: headers name no user", async () => {
+  const config = '[volumes]\nallow-user = ["dwalsh"]';
+  const forged = {
+    ...CREATE,
+    headers: {
+      ...CREATE.headers,
+      User: "dwalsh",
+      "X-Remote-User": "dwalsh",
+      "X-Forwarded-User": "dwalsh",
+    },
+  };
+  assertEquals((await judged(forged, { config })).said, DENIED);
+});
+
+Deno.test("judge: an exemption holds for its own policy only", async () => {
+  const config = '[images]\nallow-user = ["alice"]\n[volumes]\n' +
+    'allow-user = ["bob"]\n';
+  const service = request("POST /services/create", {
+    TaskTemplate: {
+      ContainerSpec: {
+        Image: "evil/x:1",
+        Mounts: [{ Type: "volume", Source: "data", Target: "/x" }],
+      },
+    },
+  });
+  for (
+    const [user, expected] of [
+      ["alice", DENIED],
+      ["bob", "image evil/x:1 is not allowed: not on the whitelist"],
+      ["carol", "image evil/x:1 is not allowed: not on the whitelist"],
+    ]
+  ) {
+    assertEquals(
+      (await judged({ ...service, user }, { config })).said,
+      expected,
+    );
+  }
+});
+
+Deno.test("judge: a policy on trial logs what it would deny", async () => {
+  const trial = await judged(CREATE, { config: "[volumes]\nenforce = false" });
+  assertEquals(trial.said, "allowed");
+  assertMatch(
+    trial.log[0],
+    /^<4>would deny user=- method=POST path=\S+ rule=volumes\/named reason="/,
+  );
+  assertMatch(trial.log[1], /^<7>allowed /);
+
+  // So it does with what can't be read, and with an engine that is silent.
+  for (
+    const [authz, rule] of [
+      [request("POST /containers/create", "{}{}"), "unreadable"],
+      [request("POST /containers/web/start"), "engine"],
+    ] as const
+  ) {
+    const { said, log } = await judged(authz, {
+      config: "[volumes]\nenforce = false",
+      engine: {
+        inspectContainer: () => Promise.reject(new EngineError("silence")),
+      },
+    });
+    assertEquals(said, "allowed");
+    assertMatch(log[0], new RegExp(`^<4>would deny .* rule=${rule} `));
+  }
+});
+
+Deno.test("judge: a policy on trial does not stand before another", async () => {
+  const service = request("POST /services/create", {
+    TaskTemplate: {
+      ContainerSpec: {
+        Image: "evil/x:1",
+        Mounts: [{ Type: "volume", Source: "data", Target: "/x" }],
+      },
+    },
+  });
+  const { said, log } = await judged(service, {
+    config: "[images]\nenforce = false\n[volumes]\n",
+  });
+  assertEquals(said, DENIED);
+  assertEquals(log.length, 2);
+  assertMatch(log[0], /^<4>would deny .* not on the whitelist"$/);
+  assertMatch(log[1], /^<4>denied .* named volume /);
+
+  const other = await judged(service, {
+    config: "[images]\n[volumes]\nenforce = false\n",
+  });
+  assertEquals(
+    other.said,
+    "image evil/x:1 is not allowed: not on the whitelist",
+  );
+});
+
+Deno.test("judge: every verdict is observed", async () => {
+  for (
+    const [authz, config, endpoint, verdict, rule] of [
+      [CREATE, "[volumes]", "container create", "deny", "volumes/named"],
+      [
+        CREATE,
+        "[volumes]\nenforce = false",
+        "container create",
+        "would_deny",
+        "volumes/named",
+      ],
+      [CREATE, "", "container create", "allow", ""],
+      [request("GET /_ping"), "[volumes]", "other", "allow", ""],
+      [
+        request("POST /build?a;b"),
+        "[volumes]",
+        "build",
+        "deny",
+        "unreadable",
+      ],
+    ] as const
+  ) {
+    const observed: Observation[] = [];
+    await judged(authz, { config, observe: (seen) => observed.push(seen) });
+    const [{ seconds, ...seen }] = observed;
+    assertEquals(seen, { endpoint, verdict, rule });
+    assertEquals(seconds >= 0 && seconds < 5, true);
+    assertEquals(observed.length, 1);
+  }
+});
+
+Deno.test("judge: settings are read anew for each call", async () => {
+  let config = await parseConfig("x.toml", "[volumes]");
+  const judge = createJudge({
+    get config() {
+      return config;
+    },
+    engine: engineWith({}),
+    isExempt: () => Promise.resolve(false),
+    log: openLog({ debug: false, journal: true, format: "text" }, () => {}),
+  });
+  assertEquals(said(await judge(CREATE)), DENIED);
+  config = await parseConfig("x.toml", "");
+  assertEquals(said(await judge(CREATE)), "allowed");
+});
+
+Deno.test("judge: what can't be read is denied, saying why", async () => {
+  for (
+    const [authz, reason] of [
+      [
+        request("POST /containers/create", '{"Image":"a","image":"b"}'),
+        'two keys in the body mean the same field, "image": send it once',
+      ],
+      [
+        request("POST /containers/create", "{}{}"),
+        "its body goes on after the JSON value (at character 3)",
+      ],
+      [request("POST /containers/create"), "it has no body"],
+      [
+        request("POST /containers/create?a=1;b", {}),
+        'its query has a ";": write it as %3B',
+      ],
+      [
+        request("POST /containers/create?a=%zz", {}),
+        'its query has a "%" that begins no escape',
+      ],
+      [
+        request("POST /containers/create?platform=%ff", { Image: "b" }),
+        "its query's platform is not UTF-8",
+      ],
+      [
+        request("POST /containers/%ff/start"),
+        "its path is not percent-encoded UTF-8",
+      ],
+    ] as [AuthzRequest, string][]
+  ) {
+    const { said, log } = await judged(authz);
+    assertEquals(said, `request can't be checked: ${reason}`);
+    assertEquals(log.length, 1);
+    assertEquals(log[0].endsWith(` reason=${JSON.stringify(said)}`), true);
+  }
+});
+
+Deno.test("judge: an engine that can't be asked is a denial", async () => {
+  const { said, log } = await judged(
+    request("POST /containers/create", { Image: "b" }),
+    {
+      engine: {
+        inspectImage: () =>
+          Promise.reject(
+            new EngineError("unix:///x did not answer within 5 s"),
+          ),
+      },
+    },
+  );
+  assertEquals(
+    said,
+    "engine can't be asked: unix:///x did not answer within 5 s",
+  );
+  assertEquals(log.length, 1);
+});
+
+Deno.test("judge: a failure of our own is a denial, and never thrown", async () => {
+  const failed = "docker-policy-plugin failed on this request: see its log";
+  for (
+    const setting of [
+      {
+        engine: {
+          inspectImage: () => {
+            throw new TypeError("nobody thought of this");
+          },
+        },
+      },
+      { engine: { inspectImage: () => Promise.reject("no error at all") } },
+      { engine: { inspectImage: () => Promise.reject(undefined) } },
+      {
+        config: '[volumes]\nallow-group = ["storage"]',
+        groups: () => Promise.reject(new Error("no id here")),
+      },
+    ]
+  ) {
+    const { said, log } = await judged(
+      { ...request("POST /containers/create", { Image: "b" }), user: "alice" },
+      setting,
+    );
+    assertEquals(said, failed);
+    assertEquals(log.length, 2);
+    assertMatch(log[0], /^<3>bug: /);
+    assertMatch(log[1], /^<4>denied user=alice method=POST /);
+    assertEquals(log.some((line) => line.includes("\n")), false);
+  }
+});
+
+Deno.test("judge: a sparse request does not make it throw", async () => {
+  for (
+    const uri of ["", "/", "?", "//", "*", ":", "%", "x:", "http://", "\u0000"]
+  ) {
+    await judged({ user: "", method: "POST", uri, headers: {} });
+  }
+});

@@ -7,7 +7,7 @@ import { type Args, readArgs } from "./args.ts";
 import { ConfigError, loadConfig, showConfig } from "../config/config.ts";
 import { connectEngine, type Engine, EngineError } from "../engine/engine.ts";
 import { engineEndpoint } from "../engine/address.ts";
-import { engineTransport } from "../engine/engine_http.ts";
+import { engineClient } from "../engine/client.ts";
 import { readQuestion } from "./question.ts";
 import { exemptionCheck } from "../verdict/exemptions.ts";
 import { createJudge } from "../verdict/request.ts";
@@ -59,7 +59,7 @@ export async function explain(words: readonly string[]): Promise<Answer> {
       config: await loadConfig(args.config),
       engine: noting(
         asked,
-        connectEngine(engineTransport(engineEndpoint(args))),
+        connectEngine(engineClient(engineEndpoint(args))),
       ),
       isExempt: exemptionCheck(),
       log: SILENT,

@@ -1,5 +1,5 @@
 /**
- * Where the engine is, as the command line has it.
+ * Where the engine is, as the command line says it.
  *
  * @module
  */
@@ -19,14 +19,12 @@ export interface EngineAddress {
 export interface EngineEndpoint {
   /** What to call it: the `host` of its address. */
   host: string;
-  /** The `Host` header for it. */
-  name: string;
   to: { path: string } | { hostname: string; port: number };
-  /** Missing where it is asked in plain HTTP. */
+  /** Missing if it is asked in plain HTTP. */
   tls?: {
     cert: string;
     key: string;
-    /** Missing where any certificate of the engine's will do. */
+    /** Missing if any certificate of the engine's will do. */
     ca?: string;
   };
 }
@@ -36,8 +34,8 @@ export interface EngineEndpoint {
  *
  * @param address The address.
  * @returns Where to connect to.
- * @throws {EngineError} where the host is of no supported form, or a certificate
- *   can't be read.
+ * @throws {EngineError} If the host has no supported form, or a certificate can't
+ *   be read.
  */
 export function engineEndpoint(
   { host, certPath, tlsVerify }: EngineAddress,
@@ -45,7 +43,7 @@ export function engineEndpoint(
   const unix = /^unix:\/\/(\/.+)$/.exec(host);
   const tcp = /^tcp:\/\/(\[[0-9a-fA-F:.]+\]|[^/:[\]]+):(\d+)\/?$/.exec(host);
   if (unix && certPath === undefined) {
-    return { host, name: "docker", to: { path: unix[1] } };
+    return { host, to: { path: unix[1] } };
   }
   if (!tcp) {
     throw new EngineError(
@@ -55,7 +53,6 @@ export function engineEndpoint(
   }
   const endpoint = {
     host,
-    name: `${tcp[1]}:${tcp[2]}`,
     to: { hostname: tcp[1].replace(/[[\]]/g, ""), port: Number(tcp[2]) },
   };
   if (certPath !== undefined) {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { ContainerFacts, Engine, ImageVolumes } from "../engine/engine.ts";
+import type { ContainerFacts, Engine, ImageFacts } from "../engine/engine.ts";
 import type { Call } from "../call/call.ts";
 import { type Mount, readMount } from "../call/mount.ts";
 import { readServiceSpec, type ServiceSpec } from "../call/service.ts";
@@ -97,7 +97,7 @@ function judgeImage(
   call: Call,
   engine: Engine,
 ): Promise<Decision> | Decision {
-  const judge = (image?: ImageVolumes): Decision => {
+  const judge = (image?: ImageFacts): Decision => {
     if (!image) return ALLOW; // The engine's own 404 is the right answer.
     const uncovered = findUncovered(image.volumes, covered);
     return uncovered === undefined ? ALLOW : declares(name, uncovered);
@@ -105,11 +105,10 @@ function judgeImage(
   const platform = call.query.get("platform");
   if (platform) {
     return platformOf(platform, call, engine)
-      .then((platform) => engine.inspectImageVolumes(name, platform))
+      .then((platform) => engine.inspectImage(name, platform))
       .then(judge);
   }
-  const image = engine.inspectImageVolumes(name);
-  return image instanceof Promise ? image.then(judge) : judge(image);
+  return engine.inspectImage(name).then(judge);
 }
 
 function declares(image: string, path: string): Denial {

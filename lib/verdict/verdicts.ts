@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { connectEngine, type Engine, type Send } from "../engine/engine.ts";
+import { connectEngine, type Engine } from "../engine/engine.ts";
 import type { EngineEndpoint } from "../engine/address.ts";
-import { engineTransport } from "../engine/engine_http.ts";
+import { engineClient, type Send } from "../engine/client.ts";
 import { exemptionCheck } from "./exemptions.ts";
 import { createJudge, type Judge } from "./request.ts";
 import type { Log } from "../log.ts";
@@ -38,7 +38,7 @@ export function createPolicies(
     metrics: Metrics;
   },
 ): LoadedPolicies {
-  const engine = connectEngine(timed(engineTransport(endpoint), metrics));
+  const engine = connectEngine(timed(engineClient(endpoint), metrics));
   const options = {
     get config() {
       return settings.config;

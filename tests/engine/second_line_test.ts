@@ -7,9 +7,9 @@
 
 import { unless } from "../helpers/unless.ts";
 import { parseConfig } from "../../lib/config/config.ts";
-import { connectEngine, type Send } from "../../lib/engine/engine.ts";
+import { connectEngine } from "../../lib/engine/engine.ts";
 import { engineEndpoint } from "../../lib/engine/address.ts";
-import { engineTransport } from "../../lib/engine/engine_http.ts";
+import { engineClient, type Send } from "../../lib/engine/client.ts";
 import { createJudge, type Judge } from "../../lib/verdict/request.ts";
 import { listen } from "../../lib/server/listen.ts";
 import { openLog } from "../../lib/log.ts";
@@ -42,7 +42,7 @@ async function compose(
     Parts = {},
 ): Promise<Composed> {
   const log: string[] = [];
-  const send = engineTransport(engineEndpoint({
+  const send = engineClient(engineEndpoint({
     host: `unix://${h.dockerd.socket}`,
     tlsVerify: false,
   }));

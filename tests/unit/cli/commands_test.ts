@@ -63,7 +63,7 @@ Deno.test("explain: the verdict, by which rule, and whether the engine is needed
         [
           ["run", "--", "-v", "/d:/x", "b"],
           1,
-          /^can't tell .*inspectImageVolumes b/,
+          /^can't tell .*inspectImage b/,
         ],
         [
           ["--user", "dwalsh", "run", "--", "-v", "d:/x", "b"],

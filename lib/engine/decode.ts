@@ -1,0 +1,170 @@
+/**
+ * Reads the engine's JSON answers into facts. A field that is missing, or of
+ * another type than the engine sends, counts as empty; only a list that is no list
+ * is an error.
+ *
+ * @module
+ */
+import { serviceMountType, type ServiceSpec } from "../call/service.ts";
+import { EngineError } from "./error.ts";
+import type {
+  ContainerFacts,
+  ImageFacts,
+  ListedImage,
+  ServiceFacts,
+} from "./facts.ts";
+
+/** A JSON object. */
+export type Json = Record<string, unknown>;
+
+/**
+ * Reads what `GET /containers/{id}/json` shows.
+ *
+ * @param container The answer.
+ * @param path The path asked for, to be named in an error.
+ * @returns The container.
+ * @throws {EngineError} If it has something else where a list belongs.
+ */
+export function containerFacts(container: Json, path: string): ContainerFacts {
+  return {
+    id: text(container.Id),
+    created: Date.parse(text(container.Created)),
+    names: [nameOf(container.Name)],
+    mounts: mountsOf(container, path),
+  };
+}
+
+/**
+ * Reads an element of what `GET /containers/json` shows.
+ *
+ * @param container The element.
+ * @param path The path asked for, to be named in an error.
+ * @returns The container.
+ * @throws {EngineError} If it has something else where a list belongs.
+ */
+export function listedContainerFacts(
+  container: Json,
+  path: string,
+): ContainerFacts {
+  return {
+    id: text(container.Id),
+    created: Number(container.Created) * 1000,
+    names: array(container.Names, path).map(nameOf),
+    mounts: mountsOf(container, path),
+  };
+}
+
+function nameOf(name: unknown): string {
+  return text(name).replace(/^\//, "");
+}
+
+function mountsOf(container: Json, path: string): ContainerFacts["mounts"] {
+  return records(container.Mounts, path).map((mount) => ({
+    // Containers from before Docker 1.13 have no Type.
+    type: text(mount.Type) || (text(mount.Driver) ? "volume" : "bind"),
+    name: text(mount.Name),
+    source: text(mount.Source),
+    destination: text(mount.Destination),
+  }));
+}
+
+/**
+ * Reads what `GET /images/{name}/json` shows.
+ *
+ * @param image The answer.
+ * @param path The path asked for, to be named in an error.
+ * @returns The image.
+ * @throws {EngineError} If it has something else where a list belongs.
+ */
+export function imageFacts(image: Json, path: string): ImageFacts {
+  const config = record(image.Config);
+  return {
+    id: text(image.Id),
+    volumes: Object.keys(record(config.Volumes)),
+    labels: record(config.Labels) as Record<string, string>,
+    layers: texts(record(image.RootFS).Layers, path),
+    parent: text(image.Parent),
+    repoDigests: texts(image.RepoDigests, path),
+  };
+}
+
+/**
+ * Reads an element of what `GET /images/json` shows.
+ *
+ * @param image The element.
+ * @param path The path asked for, to be named in an error.
+ * @returns The image.
+ * @throws {EngineError} If it has something else where a list belongs.
+ */
+export function listedImage(image: Json, path: string): ListedImage {
+  return {
+    id: text(image.Id),
+    repoTags: texts(image.RepoTags, path),
+    repoDigests: texts(image.RepoDigests, path),
+  };
+}
+
+/**
+ * Reads what `GET /services/{id}` shows.
+ *
+ * @param service The answer.
+ * @returns The service.
+ * @throws {EngineError} If it has something else where a list belongs.
+ */
+export function serviceFacts(service: Json): ServiceFacts {
+  return {
+    spec: specOf(service.Spec),
+    ...(isRecord(service.PreviousSpec) && {
+      previousSpec: specOf(service.PreviousSpec),
+    }),
+  };
+}
+
+function specOf(value: unknown): ServiceSpec {
+  const task = record(record(value).TaskTemplate);
+  const container = record(task.ContainerSpec);
+  return {
+    image: text(container.Image),
+    mounts: records(container.Mounts, "/services").map((mount) => ({
+      type: serviceMountType(text(mount.Type)),
+      source: text(mount.Source),
+      target: text(mount.Target),
+    })),
+    pluginRemote: text(record(task.PluginSpec).Remote),
+  };
+}
+
+/** @returns Whether a value of JSON is an object. */
+export function isRecord(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @returns The object that a value is; an empty one if it is none. */
+export function record(value: unknown): Json {
+  return isRecord(value) ? value : {};
+}
+
+/** @returns The text that a value is; an empty one if it is none. */
+export function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+/**
+ * @param value A value of JSON; null and undefined are empty lists.
+ * @param path The path asked for, to be named in an error.
+ * @returns The objects in the list that it is.
+ * @throws {EngineError} If it is none.
+ */
+export function records(value: unknown, path: string): Json[] {
+  return array(value, path).map(record);
+}
+
+function texts(value: unknown, path: string): string[] {
+  return array(value, path).map(text);
+}
+
+function array(value: unknown, path: string): unknown[] {
+  if (value === null || value === undefined) return [];
+  if (Array.isArray(value)) return value;
+  throw new EngineError(`GET ${path} gave no list where one belongs`);
+}

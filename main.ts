@@ -23,7 +23,7 @@ import { listen, type Listener, ListenError } from "./lib/server/listen.ts";
 import { type Log, openLog } from "./lib/log.ts";
 import { Metrics } from "./lib/metrics.ts";
 import { pluginHandler } from "./lib/server/plugin.ts";
-import type { LoadedPolicies } from "./lib/verdict/verdicts.ts";
+import type { LoadedLines } from "./lib/verdict/lines.ts";
 import { Settings } from "./lib/config/settings.ts";
 
 /** How long a stop may take, in milliseconds. */
@@ -121,26 +121,26 @@ async function start(args: Args, log: Log): Promise<Listener> {
         }),
     });
   }
-  let policies: LoadedPolicies | Promise<LoadedPolicies> | undefined;
+  let lines: LoadedLines | Promise<LoadedLines> | undefined;
   const load = async () => {
-    const { createPolicies } = await import("./lib/verdict/verdicts.ts");
-    return policies = createPolicies({ settings, endpoint, log, metrics });
+    const { createLines } = await import("./lib/verdict/lines.ts");
+    return lines = createLines({ settings, endpoint, log, metrics });
   };
   const listener = await listen(
-    pluginHandler(() => policies ??= load(), log),
+    pluginHandler(() => lines ??= load(), log),
     args.socket,
     { fds: Deno.env.get("LISTEN_FDS"), pid: Deno.env.get("LISTEN_PID") },
   );
   problem = listener.problem;
 
-  /** Warnings are about images only, and want the policies loaded. */
+  /** Warnings are about images only, and want the engine. */
   const warn = async () => {
     if (!settings.config.images) return;
     const { startWarnings, warnOfUnseenBuilds } = await import(
       "./lib/config/warnings.ts"
     );
     for (const warning of startWarnings(settings.config)) log.warning(warning);
-    const { engine } = await (policies ??= load());
+    const { engine } = await (lines ??= load());
     await warnOfUnseenBuilds(settings.config, engine, log);
   };
   log.info(

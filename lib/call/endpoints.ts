@@ -21,7 +21,7 @@ export interface Endpoint {
    */
   readonly path: string;
   /** The policies that judge it, in the order in which they are asked. */
-  readonly judges: readonly Section[];
+  readonly policies: readonly Section[];
 }
 
 /** Names of the guarded calls. */
@@ -50,108 +50,108 @@ export const ENDPOINTS: readonly Endpoint[] = [
     name: "container create",
     method: "POST",
     path: "/containers/create",
-    judges: ["volumes"],
+    policies: ["volumes"],
   },
   {
     name: "container start",
     method: "POST",
     path: "/containers/{name:.*}/start",
-    judges: ["volumes"],
+    policies: ["volumes"],
   },
   {
     name: "container restart",
     method: "POST",
     path: "/containers/{name:.*}/restart",
-    judges: ["volumes"],
+    policies: ["volumes"],
   },
   {
     name: "container update",
     method: "POST",
     path: "/containers/{name:.*}/update",
-    judges: ["volumes"],
+    policies: ["volumes"],
   },
   {
     // A start by name must not find another container than was judged.
     name: "container rename",
     method: "POST",
     path: "/containers/{name:.*}/rename",
-    judges: ["volumes"],
+    policies: ["volumes"],
   },
   {
     name: "container archive",
     method: "PUT",
     path: "/containers/{name:.*}/archive",
-    judges: ["volumes"],
+    policies: ["volumes"],
   },
   {
     name: "service create",
     method: "POST",
     path: "/services/create",
-    judges: ["images", "volumes"],
+    policies: ["images", "volumes"],
   },
   {
     name: "service update",
     method: "POST",
     path: "/services/{id}/update",
-    judges: ["images", "volumes"],
+    policies: ["images", "volumes"],
   },
   {
     name: "build",
     method: "POST",
     path: "/build",
-    judges: ["images", "volumes"],
+    policies: ["images", "volumes"],
   },
   {
     // BuildKit's client serves the build context and credentials over it.
     name: "build session",
     method: "POST",
     path: "/session",
-    judges: ["images"],
+    policies: ["images"],
   },
   {
     // BuildKit's own API, for buildx.
     name: "build connection",
     method: "POST",
     path: "/grpc",
-    judges: ["images"],
+    policies: ["images"],
   },
   {
     // Pull and import.
     name: "image create",
     method: "POST",
     path: "/images/create",
-    judges: ["images"],
+    policies: ["images"],
   },
   {
     name: "image load",
     method: "POST",
     path: "/images/load",
-    judges: ["images"],
+    policies: ["images"],
   },
   {
     name: "image push",
     method: "POST",
     path: "/images/{name:.*}/push",
-    judges: ["push"],
+    policies: ["push"],
   },
   {
     name: "plugin pull",
     method: "POST",
     path: "/plugins/pull",
-    judges: ["images"],
+    policies: ["images"],
   },
   {
     name: "plugin upgrade",
     method: "POST",
     path: "/plugins/{name:.*}/upgrade",
-    judges: ["images"],
+    policies: ["images"],
   },
   {
     // From a tar in the body.
     name: "plugin create",
     method: "POST",
     path: "/plugins/create",
-    judges: ["images"],
+    policies: ["images"],
   },
 ];
 

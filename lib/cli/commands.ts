@@ -10,7 +10,7 @@ import { engineEndpoint } from "../engine/address.ts";
 import { engineClient } from "../engine/client.ts";
 import { readQuestion } from "./question.ts";
 import { exemptionCheck } from "../verdict/exemptions.ts";
-import { createJudge } from "../verdict/request.ts";
+import { createFirstLine } from "../verdict/first_line.ts";
 import type { Log } from "../log.ts";
 import { InvalidReference } from "../call/reference.ts";
 import { startWarnings } from "../config/warnings.ts";
@@ -55,7 +55,7 @@ export async function explain(words: readonly string[]): Promise<Answer> {
     );
     const args = readArgs(options);
     const asked: string[] = [];
-    const judge = createJudge({
+    const decide = createFirstLine({
       config: await loadConfig(args.config),
       engine: noting(
         asked,
@@ -64,7 +64,7 @@ export async function explain(words: readonly string[]): Promise<Answer> {
       isExempt: exemptionCheck(),
       log: SILENT,
     });
-    const decision = await judge(request);
+    const decision = await decide(request);
     if (decision.allow) {
       const because = decision.because ? `: ${decision.because}` : "";
       return { text: `allowed${because}`, ok: true };

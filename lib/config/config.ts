@@ -5,11 +5,9 @@
  * @module
  */
 import { escape } from "@std/regexp";
-import { followLinks } from "../engine/host_paths.ts";
 import type { Exemptions } from "../verdict/exemptions.ts";
-import { type BindRules, bindRules } from "../policy/rules/binds.ts";
 import type { ImagesPolicy } from "../policy/rules/images.ts";
-import type { PatternList } from "../policy/rules/patterns.ts";
+import type { Pattern } from "../policy/rules/patterns.ts";
 import type { PushPolicy } from "../policy/rules/push.ts";
 import type { VolumesPolicy } from "../policy/volumes.ts";
 import { foldKey } from "../call/fold.ts";
@@ -300,14 +298,14 @@ export function showConfig(config: Config): Record<string, unknown> {
     "allow-user": allowUser,
     "allow-group": allowGroup,
   });
-  const texts = ({ patterns }: PatternList) =>
+  const texts = (patterns: readonly Pattern[]) =>
     patterns.map(({ source }) => source);
   return {
     ...(volumes && {
       volumes: {
         from: volumes.file ?? "default",
         "allow-classic-build": volumes.allowClassicBuild,
-        ...(volumes.allowBind && { "allow-bind": volumes.allowBind.sources }),
+        ...(volumes.allowBind && { "allow-bind": volumes.allowBind }),
         ...common(volumes),
       },
     }),
@@ -334,8 +332,6 @@ export function showConfig(config: Config): Record<string, unknown> {
     }),
   };
 }
-
-const NO_PATTERNS: PatternList = { patterns: [], find: () => undefined };
 
 /** A table of the file, read key by key; what is left over is a mistake. */
 class Table {
@@ -373,13 +369,12 @@ class Table {
     return whenMissing;
   }
 
-  async patterns(key: string): Promise<PatternList> {
+  async patterns(key: string): Promise<Pattern[]> {
     const texts = this.strings(key);
-    if (texts.length === 0) return NO_PATTERNS;
+    if (texts.length === 0) return [];
     // Regular expressions are the largest thing that can be loaded.
     const { readPattern } = await import("../policy/rules/patterns.ts");
-    const { PatternSets } = await import("../policy/rules/pattern_list.ts");
-    const patterns = texts.flatMap((pattern) => {
+    return texts.flatMap((pattern) => {
       try {
         return [readPattern(pattern)];
       } catch (error) {
@@ -391,10 +386,9 @@ class Table {
         return [];
       }
     });
-    return new PatternSets(patterns);
   }
 
-  binds(key: string): { allowBind?: BindRules } {
+  binds(key: string): { allowBind?: string[] } {
     if (this.#table[key] === undefined) {
       this.#known.add(key);
       return {};
@@ -404,7 +398,7 @@ class Table {
     if (relative !== undefined) {
       this.#wrong(key, relative, 'absolute directories, such as "/srv/"');
     }
-    return { allowBind: bindRules(sources, followLinks) };
+    return { allowBind: sources };
   }
 
   unknown(expected: string): void {

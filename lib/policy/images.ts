@@ -1,5 +1,5 @@
 /**
- * The doors that images come through, and what the image policy makes of each.
+ * The image policy: which images come onto the host, through which doors.
  *
  * @module
  */
@@ -15,46 +15,46 @@ import { Unreadable } from "../call/unreadable.ts";
 import { ALLOW, type Decision } from "./decision.ts";
 import { shown } from "../text.ts";
 import {
+  checkAllTags,
+  checkDoor,
+  checkImage,
   type ImagesPolicy,
-  judgeAllTags,
-  judgeDoor,
-  judgeImage,
   refusesNothing,
 } from "./rules/images.ts";
 
 /**
- * Judges a guarded call.
+ * Decides on a guarded call.
  *
  * @param policy The administrator's settings.
  * @param call The call as the engine reads it.
  * @param engine The engine, for what only it knows.
  * @returns The decision.
- * @throws {Unreadable} where the call cannot be read as the engine reads it.
- * @throws {EngineError} where the engine cannot be asked.
+ * @throws {Unreadable} If the call cannot be read as the engine reads it.
+ * @throws {EngineError} If the engine cannot be asked.
  */
-export function judgeImages(
+export async function decideImages(
   policy: ImagesPolicy,
   call: Call,
   engine: Engine,
-): Promise<Decision> | Decision {
+): Promise<Decision> {
   switch (call.endpoint.name) {
     case "image create":
-      return judgeImageCreate(policy, call);
+      return decideImageCreate(policy, call);
     case "plugin pull":
     case "plugin upgrade":
-      return judgePlugin(policy, call);
+      return decidePlugin(policy, call);
     case "service create":
-      return judgeService(policy, readServiceSpec(call.body()));
+      return decideServiceSpec(policy, readServiceSpec(call.body()));
     case "service update":
-      return judgeServiceUpdate(policy, call, engine);
+      return await decideServiceUpdate(policy, call, engine);
     case "build":
     case "build session":
     case "build connection":
-      return judgeDoor(policy, "build", "docker build");
+      return checkDoor(policy, "build", "docker build") ?? ALLOW;
     case "image load":
-      return judgeDoor(policy, "load", "docker load");
+      return checkDoor(policy, "load", "docker load") ?? ALLOW;
     case "plugin create":
-      return judgeDoor(policy, "load", "docker plugin create");
+      return checkDoor(policy, "load", "docker plugin create") ?? ALLOW;
     default:
       return ALLOW; // No row of the endpoint table comes here.
   }
@@ -62,47 +62,49 @@ export function judgeImages(
 
 /**
  * `postImagesCreate` in moby's daemon/server/router/image/image_routes.go: a pull
- * where `fromImage` is not empty, else an import.
+ * if `fromImage` is not empty, else an import.
  */
-function judgeImageCreate(policy: ImagesPolicy, call: Call): Decision {
+function decideImageCreate(policy: ImagesPolicy, call: Call): Decision {
   const fromImage = call.query.get("fromImage") ?? "";
-  // An import has a body that is not shown. Where it is open, anything can come
-  // in by it; that a pull can hide in one is said in the README.
-  if (fromImage === "") return judgeDoor(policy, "import", "docker import");
+  if (fromImage === "") {
+    // An import has a body that is not shown: if imports are open, a pull can
+    // hide in one.
+    return checkDoor(policy, "import", "docker import") ?? ALLOW;
+  }
   if (!refusesNothing(policy)) call.requireNoForm();
   const { reference, allTags } = readReference(
     fromImage,
     () => pullReference(fromImage, call.query.get("tag")),
   );
   return allTags
-    ? judgeAllTags(policy, reference)
-    : judgeImage(policy, reference);
+    ? checkAllTags(policy, reference) ?? ALLOW
+    : checkImage(policy, reference);
 }
 
 /** `remote` is read from the form (plugin_routes.go, `parseRemoteRef`). */
-function judgePlugin(policy: ImagesPolicy, call: Call): Decision {
+function decidePlugin(policy: ImagesPolicy, call: Call): Decision {
   if (!refusesNothing(policy)) call.requireNoForm();
-  return judgeName(policy, call.query.get("remote") ?? "");
+  return decideName(policy, call.query.get("remote") ?? "");
 }
 
-async function judgeServiceUpdate(
+async function decideServiceUpdate(
   policy: ImagesPolicy,
   call: Call,
   engine: Engine,
 ): Promise<Decision> {
   if (call.query.get("rollback") !== "previous") {
-    return judgeService(policy, readServiceSpec(call.body()));
+    return decideServiceSpec(policy, readServiceSpec(call.body()));
   }
   const service = await engine.inspectService(call.subject);
   // Without a previous spec the engine refuses it itself.
   return service?.previousSpec
-    ? judgeService(policy, service.previousSpec)
+    ? decideServiceSpec(policy, service.previousSpec)
     : ALLOW;
 }
 
-function judgeService(policy: ImagesPolicy, spec: ServiceSpec): Decision {
+function decideServiceSpec(policy: ImagesPolicy, spec: ServiceSpec): Decision {
   if (spec.pluginRemote !== "") {
-    const decision = judgeName(policy, spec.pluginRemote);
+    const decision = decideName(policy, spec.pluginRemote);
     if (!decision.allow) return decision;
   }
   // An ID is never pulled: pullImage in moby's
@@ -110,17 +112,14 @@ function judgeService(policy: ImagesPolicy, spec: ServiceSpec): Decision {
   if (spec.image === "" || /^sha256:[0-9a-f]{64}$/.test(spec.image)) {
     return ALLOW;
   }
-  return judgeName(policy, spec.image);
+  return decideName(policy, spec.image);
 }
 
-function judgeName(policy: ImagesPolicy, name: string): Decision {
-  return judgeImage(policy, readReference(name, () => parseReference(name)));
+function decideName(policy: ImagesPolicy, name: string): Decision {
+  return checkImage(policy, readReference(name, () => parseReference(name)));
 }
 
-function readReference<T>(
-  name: string,
-  read: () => T,
-): T {
+function readReference<T>(name: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -1,10 +1,11 @@
 /**
- * What a push sends, as the engine tells it, for the push policy to judge.
+ * The push policy: no RHEL content goes to Docker Hub.
  *
  * @module
  */
 import type { Engine, ImageFacts } from "../engine/engine.ts";
 import {
+  HUB,
   InvalidReference,
   type PushReference,
   pushReference,
@@ -14,38 +15,36 @@ import { Unreadable } from "../call/unreadable.ts";
 import { ALLOW, type Decision } from "./decision.ts";
 import { shown } from "../text.ts";
 import {
-  guardsPush,
+  checkPush,
   isFromRedHat,
-  judgePush,
+  pushDestination,
   type PushedImage,
   type PushPolicy,
   RHEL_LABEL_FILTERS,
 } from "./rules/push.ts";
 
 /**
- * Judges `POST /images/{name}/push`.
+ * Decides on `POST /images/{name}/push`.
  *
  * @param policy The administrator's settings.
  * @param call The call as the engine reads it.
  * @param engine The engine, for what only it knows.
  * @returns The decision.
- * @throws {Unreadable} where the call cannot be read as the engine reads it.
- * @throws {EngineError} where the engine cannot be asked.
+ * @throws {Unreadable} If the call cannot be read as the engine reads it.
+ * @throws {EngineError} If the engine cannot be asked.
  */
-export async function judgePushes(
+export async function decidePush(
   policy: PushPolicy,
   call: Call,
   engine: Engine,
 ): Promise<Decision> {
   if (!policy.blockRhel) return ALLOW;
   const push = readPush(call);
-  const target = {
-    reference: push.reference,
-    qualified: push.qualified,
-    // Only an unqualified name can go anywhere else than it says.
-    ...(!push.qualified && { registries: await engine.additionalRegistries() }),
-  };
-  if (!guardsPush(policy, target)) return ALLOW;
+  // Only an unqualified name can go anywhere else than it says.
+  const registries = push.qualified
+    ? undefined
+    : await engine.additionalRegistries();
+  if (pushDestination(push, registries) !== HUB) return ALLOW;
   call.requireNoForm(); // Which tags are pushed hangs on the query.
 
   if (!await engine.inspectsPlatforms() && await engine.keepsPlatforms()) {
@@ -58,13 +57,9 @@ export async function judgePushes(
     ? await allTags(push, engine)
     : await oneTag(push, engine);
   // What the images say of themselves often settles it.
-  const decision = judgePush(policy, { ...target, pushed, host: [] });
-  if (!decision.allow || pushed.length === 0) return decision;
-  return judgePush(policy, {
-    ...target,
-    pushed,
-    host: await rhelImages(policy, engine),
-  });
+  const denied = checkPush(policy, pushed, []);
+  if (denied || pushed.length === 0) return denied ?? ALLOW;
+  return checkPush(policy, pushed, await rhelImages(policy, engine)) ?? ALLOW;
 }
 
 function readPush(call: Call): PushReference {
@@ -76,7 +71,7 @@ function readPush(call: Call): PushReference {
   }
 }
 
-/** Nothing where the engine knows no such image: it says so itself. */
+/** None if the engine knows no such image: it says so itself. */
 function oneTag(push: PushReference, engine: Engine): Promise<PushedImage[]> {
   return pushedImages(push.local, push.local, engine);
 }

@@ -5,7 +5,7 @@
  */
 import { STATUS_CODE } from "@std/http";
 import type { Log } from "../log.ts";
-import type { Policies } from "../verdict/verdicts.ts";
+import type { Lines } from "../verdict/lines.ts";
 import {
   formatDecision,
   formatError,
@@ -64,12 +64,12 @@ const SHORT = 64 * 1024;
 /**
  * Makes the handler of the plugin API.
  *
- * @param policies What judges API calls; loaded when it is first asked for.
+ * @param lines What decides on API calls; loaded when it is first asked for.
  * @param log Where requests that can't be answered are noted.
  * @returns The handler.
  */
 export function pluginHandler(
-  policies: () => Policies | Promise<Policies>,
+  lines: () => Lines | Promise<Lines>,
   log: Log,
 ): PluginHandler {
   return async (request) => {
@@ -82,32 +82,27 @@ export function pluginHandler(
           const message = isShort(request)
             ? await request.json()
             : JSON.parse(await readLong(request, () => true) ?? "");
-          const loaded = policies();
-          const { judge } = loaded instanceof Promise ? await loaded : loaded;
-          const decision = judge(readAuthzRequest(message));
-          return decided(
-            decision instanceof Promise ? await decision : decision,
-          );
+          const { firstLine } = await lines();
+          return decided(await firstLine(readAuthzRequest(message)));
         }
         case "/AuthZPlugin.AuthZRes": {
-          const loaded = policies();
-          const { recheck } = loaded instanceof Promise ? await loaded : loaded;
+          const { secondLine } = await lines();
           const isWanted: IsWanted = (beginning) => {
             const call = peekCall(beginning);
-            return call && recheck.concerns(call);
+            return call && secondLine.concerns(call);
           };
           const text = isShort(request)
             ? await request.text()
             : await readLong(request, isWanted);
           if (text === undefined || isWanted(text) === false) return ALLOWED;
           const response = readAuthzResponse(JSON.parse(text));
-          return recheck.concerns(response.request)
-            ? decided(await recheck.judge(response))
+          return secondLine.concerns(response.request)
+            ? decided(await secondLine.decide(response))
             : ALLOWED;
         }
         case "/Plugin.Activate":
           await drain(request);
-          policies(); // They will be wanted next.
+          lines(); // They will be wanted next.
           return { status: STATUS_CODE.OK, body: '{"Implements":["authz"]}' };
         default:
           await drain(request);

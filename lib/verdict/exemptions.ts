@@ -4,11 +4,20 @@
  * @module
  */
 
-/** Users and groups that a policy does not judge. */
+/** Users and groups that a policy does not apply to. */
 export interface Exemptions {
   readonly allowUser: readonly string[];
   readonly allowGroup: readonly string[];
 }
+
+/**
+ * Says whether a user is exempt from a policy. The user is the AuthZ request's:
+ * the common name of a verified client certificate; empty without one.
+ */
+export type IsExempt = (
+  user: string,
+  exemptions: Exemptions,
+) => Promise<boolean>;
 
 /** Looks up the groups of a user of this host, through NSS. */
 export type LookUpGroups = (user: string) => Promise<readonly string[]>;
@@ -36,13 +45,13 @@ const CACHE_SIZE = 1000;
  *
  * @param lookUp Looks up a user's groups.
  * @param now The time in milliseconds, for tests.
- * @returns The check. The user is the AuthZ request's: the common name of a
- *   verified client certificate, empty where there is none.
+ * @returns The check. It throws {@link IdentityError} if the groups of the user
+ *   are not told in time.
  */
 export function exemptionCheck(
   lookUp: LookUpGroups = hostGroups,
   now: () => number = Date.now,
-): (user: string, exemptions: Exemptions) => Promise<boolean> | boolean {
+): IsExempt {
   const cache = new Map<
     string,
     { until: number; groups: Promise<readonly string[]> }
@@ -58,13 +67,12 @@ export function exemptionCheck(
     return groups;
   }
 
-  return (user, { allowUser, allowGroup }) => {
+  return async (user, { allowUser, allowGroup }) => {
     if (user === "") return false;
     if (allowUser.includes(user)) return true;
     if (allowGroup.length === 0 || !isUserName(user)) return false;
-    return groupsOf(user).then((groups) =>
-      allowGroup.some((group) => groups.includes(group))
-    );
+    const groups = await groupsOf(user);
+    return allowGroup.some((group) => groups.includes(group));
   };
 }
 
@@ -91,7 +99,7 @@ async function hostGroups(user: string): Promise<readonly string[]> {
       `the groups of ${user} were not told within ${LOOK_UP_TIME / 1000} s`,
     );
   }
-  // An unknown user prints nothing. `id` also fails where a group has no name,
-  // and prints the others.
+  // An unknown user prints nothing. `id` also fails if a group has no name, and
+  // prints the others.
   return new TextDecoder().decode(stdout).split("\0").filter((name) => name);
 }

@@ -10,13 +10,16 @@ import { parseConfig } from "../../lib/config/config.ts";
 import { connectEngine } from "../../lib/engine/engine.ts";
 import { engineEndpoint } from "../../lib/engine/address.ts";
 import { engineClient, type Send } from "../../lib/engine/client.ts";
-import { createJudge, type Judge } from "../../lib/verdict/request.ts";
+import {
+  createFirstLine,
+  type FirstLine,
+} from "../../lib/verdict/first_line.ts";
 import { listen } from "../../lib/server/listen.ts";
 import { openLog } from "../../lib/log.ts";
 import { pluginHandler } from "../../lib/server/plugin.ts";
 import { ALLOW } from "../../lib/policy/decision.ts";
 import { routeOf } from "../../lib/call/endpoints.ts";
-import { createRecheck } from "../../lib/verdict/response.ts";
+import { createSecondLine } from "../../lib/verdict/second_line.ts";
 import { engineTest, type Harness, type State } from "./harness.ts";
 import { rootFileSystem } from "./images.ts";
 import { exchange, request } from "./raw_http.ts";
@@ -30,7 +33,7 @@ interface Composed extends AsyncDisposable {
 
 interface Parts {
   /** The first line; by default none: it lets everything pass. */
-  first?: (whole: Judge) => Judge;
+  first?: (whole: FirstLine) => FirstLine;
   /** Stands between plugin and engine. */
   between?: (send: Send) => Send;
 }
@@ -55,17 +58,17 @@ async function compose(
       (line) => log.push(line),
     ),
   };
-  const recheck = createRecheck(options);
-  const line = first(createJudge(options));
-  const judge: Judge = async (request) => {
+  const secondLine = createSecondLine(options);
+  const line = first(createFirstLine(options));
+  const firstLine: FirstLine = async (request) => {
     const decision = await line(request);
     const route = routeOf(request);
     return decision.allow && route
-      ? await recheck.admit(request, route)
+      ? await secondLine.admit(request, route)
       : decision;
   };
   const listener = await listen(
-    pluginHandler(() => ({ judge, recheck }), options.log),
+    pluginHandler(() => ({ firstLine, secondLine }), options.log),
     h.pluginSocket,
     {},
   );
@@ -81,7 +84,7 @@ async function compose(
 }
 
 /** The first line as it is, but blind to creates. */
-const blindToCreates = (whole: Judge): Judge => (call) =>
+const blindToCreates = (whole: FirstLine): FirstLine => (call) =>
   call.uri.includes("/containers/create")
     ? Promise.resolve(ALLOW)
     : whole(call);

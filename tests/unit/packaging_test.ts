@@ -48,9 +48,9 @@ Deno.test("what it comments out can be followed, and is the default", async () =
   const { whitelist, blacklist, ...images } = all.images!;
   assertEquals(
     [
-      allowBind?.sources.length,
-      whitelist.patterns.length,
-      blacklist.patterns.length,
+      allowBind?.length,
+      whitelist.length,
+      blacklist.length,
     ],
     [2, 2, 1],
   );

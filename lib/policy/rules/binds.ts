@@ -1,79 +1,85 @@
-import { type Denial, deny } from "../decision.ts";
 import { shown } from "../../text.ts";
+import { type Denial, deny } from "../decision.ts";
 import { cleanPath } from "./paths.ts";
 
-/** Where bind mounts may come from. */
-export interface BindRules {
-  /** The directories as they were written. */
-  readonly sources: readonly string[];
-  /**
-   * Judges the source of a bind mount.
-   *
-   * @param source Absolute path on the host.
-   * @returns The denial, or undefined where it lies under one of the directories.
-   */
-  judge(source: string): Denial | undefined;
+/** A directory below which bind mounts may come from, as an admin wrote it. */
+export interface BindDirectory {
+  /** As it was written. A component `*` stands for any one. */
+  readonly written: string;
+  /** What is in front of the first `*`, cleaned. */
+  readonly fixed: string;
+  /** The components from the first `*` on. */
+  readonly rest: readonly string[];
+}
+
+/** A directory whose links have been followed. */
+export interface FollowedDirectory extends BindDirectory {
+  /** `fixed` without links; undefined if they can't be followed. */
+  readonly real: string | undefined;
 }
 
 /**
- * Follows the symbolic links of a path on the host, as the engine will when it
- * mounts it.
+ * Reads a directory of `allow-bind`.
  *
- * @param path Absolute path, cleaned.
- * @returns The path without links, of which the last components may not exist;
- *   undefined where it can't be followed.
+ * @param written Absolute path; a component `*` stands for any one.
+ * @returns The directory, of which `fixed` is on the host's file system.
  */
-export type FollowLinks = (path: string) => string | undefined;
-
-/**
- * Makes the rules out of what the administrator wrote.
- *
- * @param sources Absolute directories; a component `*` stands for any one.
- * @param follow Follows the symbolic links of a path.
- * @returns The rules. Links are followed anew at each judgement.
- */
-export function bindRules(
-  sources: readonly string[],
-  follow: FollowLinks,
-): BindRules {
+export function readBindDirectory(written: string): BindDirectory {
+  const components = componentsOf(cleanPath(written));
+  const star = components.indexOf("*");
+  const end = star < 0 ? components.length : star;
   return {
-    sources,
-    judge(source) {
-      const path = follow(cleanPath(source));
-      if (
-        path !== undefined &&
-        sources.some((directory) => liesUnder(path, directory, follow))
-      ) {
-        return undefined;
-      }
-      const where = path === undefined || path === cleanPath(source)
-        ? ""
-        : ` (${shown(path)})`;
-      return deny(
-        "volumes/bind",
-        `bind mount of ${shown(source)}${where} is not allowed: ` +
-          `only below ${sources.join(", ") || "no directory at all"}`,
-      );
-    },
+    written,
+    fixed: `/${components.slice(0, end).join("/")}`,
+    rest: components.slice(end),
   };
 }
 
-/** The directory counts too: it shows no more than what lies under it. */
-function liesUnder(
-  path: string,
-  directory: string,
-  follow: FollowLinks,
-): boolean {
-  const [, fixed, rest] = /^((?:\/[^/*][^/]*|\/\*[^/]+)*\/?)(.*)$/s
-    .exec(cleanPath(directory)) ?? [];
-  const base = follow(cleanPath(fixed));
-  if (base === undefined) return false;
-  const wanted = [...parts(base), ...parts(rest)];
-  const given = parts(path);
-  return wanted.length <= given.length &&
-    wanted.every((part, at) => part === "*" || part === given[at]);
+/**
+ * Checks where a bind mount comes from.
+ *
+ * @param source The path as it was sent.
+ * @param real The path without links, as the engine will mount it; undefined if
+ *   they can't be followed.
+ * @param directories Where bind mounts may come from.
+ * @returns The denial if it lies below none of the directories. A directory
+ *   itself may be mounted too: it shows no more than what lies below it.
+ */
+export function checkBind(
+  source: string,
+  real: string | undefined,
+  directories: readonly FollowedDirectory[],
+): Denial | undefined {
+  if (
+    real !== undefined && directories.some((each) => liesBelow(real, each))
+  ) {
+    return undefined;
+  }
+  const where = real === undefined || real === cleanPath(source)
+    ? ""
+    : ` (${shown(real)})`;
+  const allowed = directories.map(({ written }) => written).join(", ");
+  return deny(
+    "volumes/bind",
+    `bind mount of ${shown(source)}${where} is not allowed: ` +
+      `only below ${allowed || "no directory at all"}`,
+  );
 }
 
-function parts(path: string): string[] {
-  return path.split("/").filter((part) => part !== "");
+function liesBelow(
+  path: string,
+  { real, rest }: FollowedDirectory,
+): boolean {
+  if (real === undefined) return false;
+  const wanted = [...componentsOf(real), ...rest];
+  const given = componentsOf(path);
+  const fixed = wanted.length - rest.length;
+  return wanted.length <= given.length &&
+    wanted.every((each, at) =>
+      each === given[at] || (each === "*" && at >= fixed)
+    );
+}
+
+function componentsOf(path: string): string[] {
+  return path.split("/").filter((component) => component !== "");
 }

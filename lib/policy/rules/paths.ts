@@ -6,7 +6,6 @@
  * @returns The cleaned path; `.` for an empty one.
  */
 export function cleanPath(path: string): string {
-  if (CLEAN.test(path)) return path;
   const rooted = path.startsWith("/");
   const parts: string[] = [];
   for (const part of path.split("/")) {
@@ -17,6 +16,3 @@ export function cleanPath(path: string): string {
   }
   return (rooted ? "/" : "") + parts.join("/") || ".";
 }
-
-/** What is clean at first sight: no part is empty, or begins with a dot. */
-const CLEAN = /^(?:\/[^/.][^/]*)+$/;

@@ -1,36 +1,24 @@
-import { ALLOW, type Decision, deny } from "../decision.ts";
+import { type Denial, deny } from "../decision.ts";
 import { shown } from "../../text.ts";
 import {
   HUB,
-  type ImageReference,
   normalHost,
   parseReference,
+  type PushReference,
 } from "../../call/reference.ts";
 
 /** What is kept off Docker Hub. */
 export interface PushPolicy {
   /** Whether RHEL content is refused at all. */
   readonly blockRhel: boolean;
-  /** How the `name` label of what counts as RHEL begins: `rhel`, so not `ubi9`. */
+  /** How the `name` label of what counts as RHEL begins: `rhel`, not `ubi9`. */
   readonly namePrefixes: readonly string[];
   /**
-   * Red Hat's registries, or mirrors of them: `registry.redhat.io`, `mirror.example.com/redhat`.
-   * Only images pulled from there say which layers are RHEL's.
+   * Red Hat's registries, or mirrors of them: `registry.redhat.io`,
+   * `mirror.example.com/redhat`. Only images pulled from there say which layers
+   * are RHEL's.
    */
   readonly registries: readonly string[];
-}
-
-/** Where a push goes. */
-export interface PushTarget {
-  /** The pushed name in normal form. */
-  readonly reference: ImageReference;
-  /** Whether the name itself says which registry it goes to. */
-  readonly qualified: boolean;
-  /**
-   * Names of the registries in the engine's `/info`, in its order. Only Red Hat's patched engine
-   * has them; it sends an unqualified name to the first.
-   */
-  readonly registries?: readonly string[];
 }
 
 /** What an image's inspect shows of where it came from. */
@@ -47,21 +35,13 @@ export interface ImageContent {
 export interface PushedImage {
   /** Its name for the message, in the familiar form: `acme/app:1`. */
   readonly name: string;
-  /** The image, or one of several where the name holds one for each platform. */
+  /** The image, or one of several if the name has one for each platform. */
   readonly image: ImageContent;
   /**
-   * The images that it was made from, as its `Parent` and theirs name them. An engine knows them
-   * for what it built or committed itself, without BuildKit.
+   * The images that it was made from, as its `Parent` and theirs name them. An
+   * engine knows them for what it built or committed itself, without BuildKit.
    */
   readonly parents: readonly Pick<ImageContent, "labels">[];
-}
-
-/** All that a push is judged by. */
-export interface PushFacts extends PushTarget {
-  /** Every image that is pushed: all tags of the repository where the call names none. */
-  readonly pushed: readonly PushedImage[];
-  /** Images on this host, or at least those that {@link isRhelBase} holds true of. */
-  readonly host: readonly ImageContent[];
 }
 
 const VENDOR = "Red Hat, Inc.";
@@ -71,46 +51,42 @@ const VENDOR_LABELS = ["vendor", "Vendor"];
 const NAME_LABELS = ["name", "Name"];
 
 /**
- * Values for the `label` filter of `GET /images/json`: every image that {@link isRhelBase} holds
- * true of passes one of them. One call for each, since the engine wants all the labels of a call.
+ * Values for the `label` filter of `GET /images/json`: every image that
+ * {@link isRhelBase} holds true of passes one of them. One call for each, since
+ * the engine wants all the labels of a call.
  */
-export const RHEL_LABEL_FILTERS: readonly string[] = VENDOR_LABELS.map((
-  label,
-) => `${label}=${VENDOR}`);
+export const RHEL_LABEL_FILTERS: readonly string[] = VENDOR_LABELS.map(
+  (label) => `${label}=${VENDOR}`,
+);
 
 /**
- * The registry that a push goes to, as rhel-push-plugin's README has it.
+ * Tells where a push goes, as rhel-push-plugin's README has it.
  *
- * @param target The pushed name and the engine's registries.
+ * @param push What is pushed.
+ * @param registries Names of the registries in the engine's `/info`, in its
+ *   order. Only Red Hat's patched engine has them; it sends a name that does not
+ *   say which registry it goes to to the first.
  * @returns The registry's host in normal form; `docker.io` is Docker Hub.
  */
-export function pushDestination(target: PushTarget): string {
-  const first = target.qualified ? undefined : target.registries?.[0];
-  return first ? normalHost(first) : target.reference.domain;
+export function pushDestination(
+  push: Pick<PushReference, "reference" | "qualified">,
+  registries: readonly string[] = [],
+): string {
+  const first = push.qualified ? undefined : registries[0];
+  return first ? normalHost(first) : push.reference.domain;
 }
 
 /**
- * Whether a push has to be judged by its images. Where it has not, the engine need not be asked for
- * them.
+ * Says whether an image tells which layers are RHEL's: it is labelled so, was
+ * pulled from a registry of Red Hat's, and has layers (every image begins with
+ * the layers of an image that has none).
  *
- * @param policy The policy.
- * @param target The pushed name and the engine's registries.
- * @returns False where the push is allowed whatever it holds.
- */
-export function guardsPush(policy: PushPolicy, target: PushTarget): boolean {
-  return policy.blockRhel && pushDestination(target) === HUB;
-}
-
-/**
- * Whether an image tells which layers are RHEL's: labelled so, pulled from a registry of Red Hat's,
- * and not without layers, which are the first layers of every image.
- *
- * The registry is asked for so that nobody can stop all pushes by labelling a copy of a common base
- * image.
+ * The registry counts so that nobody can stop all pushes by labelling a copy of a
+ * common base image.
  *
  * @param policy The policy.
  * @param image An image on this host.
- * @returns Whether images that begin with its layers are RHEL based.
+ * @returns True if images that begin with its layers are RHEL based.
  */
 export function isRhelBase(policy: PushPolicy, image: ImageContent): boolean {
   return image.layers.length > 0 &&
@@ -119,11 +95,11 @@ export function isRhelBase(policy: PushPolicy, image: ImageContent): boolean {
 }
 
 /**
- * Whether an image was pulled from a registry of Red Hat's.
+ * Says whether an image was pulled from a registry of Red Hat's.
  *
  * @param policy The policy.
  * @param image An image on this host.
- * @returns Whether one of its digests is of such a registry.
+ * @returns True if one of its digests is of such a registry.
  */
 export function isFromRedHat(
   policy: PushPolicy,
@@ -133,31 +109,35 @@ export function isFromRedHat(
 }
 
 /**
- * Judges a push: nothing that is RHEL based goes to Docker Hub.
+ * Checks a push to Docker Hub: nothing that is RHEL based goes there.
  *
- * An image is RHEL based by its own labels, by those of an image that it was made from, or by
- * beginning with all the layers of an RHEL image on this host: labels can be overwritten in a
- * child, layers can't.
+ * An image is RHEL based by its own labels, by those of an image that it was made
+ * from, or if it begins with all the layers of an RHEL image on this host: labels
+ * can be overwritten in a child, layers can't.
  *
  * @param policy The policy.
- * @param facts Where the push goes and what it holds.
- * @returns The decision.
+ * @param pushed Every image that is pushed: all tags of the repository if the
+ *   call names none.
+ * @param host Images on this host, or at least those that {@link isRhelBase}
+ *   holds true of.
+ * @returns The denial if one of the pushed images is RHEL based.
  */
-export function judgePush(policy: PushPolicy, facts: PushFacts): Decision {
-  if (!guardsPush(policy, facts)) return ALLOW;
-  const bases = facts.host.filter((image) => isRhelBase(policy, image));
-  for (const pushed of facts.pushed) {
-    const base = baseOf(policy, pushed, bases);
-    if (base !== undefined) {
-      return deny(
-        "push/rhel",
-        `RHEL based images are not allowed to be pushed to ${HUB}: ${
-          shown(pushed.name)
-        } is based on ${shown(base)}`,
-      );
-    }
+export function checkPush(
+  policy: PushPolicy,
+  pushed: readonly PushedImage[],
+  host: readonly ImageContent[],
+): Denial | undefined {
+  const bases = host.filter((image) => isRhelBase(policy, image));
+  for (const one of pushed) {
+    const base = baseOf(policy, one, bases);
+    if (base === undefined) continue;
+    return deny(
+      "push/rhel",
+      `RHEL based images are not allowed to be pushed to ${HUB}: ` +
+        `${shown(one.name)} is based on ${shown(base)}`,
+    );
   }
-  return ALLOW;
+  return undefined;
 }
 
 /** The `name` label of the RHEL image that an image is or is made from. */
@@ -177,8 +157,9 @@ function baseOf(
 }
 
 /**
- * The `name` label of an image with Red Hat's labels for RHEL. The two spellings need not go
- * together: a child that sets `name` leaves its parent's `Name` where it was.
+ * The `name` label of an image with Red Hat's labels for RHEL. The two spellings
+ * need not go together: a child that sets `name` leaves its parent's `Name` as it
+ * was.
  */
 function rhelName(
   policy: PushPolicy,

@@ -10,9 +10,9 @@ function match(line: string): [string, string] | undefined {
 }
 
 Deno.test("endpoints: every row is judged, and stands there once", () => {
-  for (const { name, judges } of ENDPOINTS) {
-    assertEquals(judges.length > 0, true, name);
-    assertEquals(new Set(judges).size, judges.length, name);
+  for (const { name, policies } of ENDPOINTS) {
+    assertEquals(policies.length > 0, true, name);
+    assertEquals(new Set(policies).size, policies.length, name);
   }
   for (const key of ["name", "path"] as const) {
     assertEquals(

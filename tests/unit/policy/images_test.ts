@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { parseConfig } from "../../../lib/config/config.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
-import { judgeImages } from "../../../lib/policy/images.ts";
+import { decideImages } from "../../../lib/policy/images.ts";
 import { Unreadable } from "../../../lib/call/unreadable.ts";
 import type { AuthzRequest } from "../../../lib/call/authz.ts";
 import { callOf, engineWith, request, said } from "../requests.ts";
@@ -22,15 +22,15 @@ const LAX = `
 /** Refuses nothing. */
 const OPEN = "[images]\ndefault-allow = true";
 
-/** Judges a request by the `[images]` section of a settings file. */
-async function judged(
+/** What the `[images]` section of a settings file makes of a request. */
+async function decided(
   authz: AuthzRequest,
   config = STRICT,
   engine: Partial<Engine> = {},
 ): Promise<string> {
   const { images } = await parseConfig("test.toml", config);
   if (!images) throw new Error("no [images] in the settings");
-  return said(await judgeImages(images, callOf(authz), engineWith(engine)));
+  return said(await decideImages(images, callOf(authz), engineWith(engine)));
 }
 
 /** What a reader says of a request that it can't be sure of. */
@@ -39,7 +39,7 @@ async function unreadable(
   config = STRICT,
 ): Promise<string> {
   try {
-    await judged(authz, config);
+    await decided(authz, config);
   } catch (error) {
     if (error instanceof Unreadable) return error.message;
     throw error;
@@ -55,7 +55,7 @@ const closed = (what: string, key: string) =>
   `${what} is not allowed: the images it brings can't be seen, and ${key} in ` +
   "[images] is not true";
 
-Deno.test("doors: a pull is judged by name and tag", async () => {
+Deno.test("images: a pull is checked by name and tag", async () => {
   const verdicts: Record<string, string> = {
     "fromImage=alpine&tag=3": "allowed",
     "fromImage=docker.io%2Flibrary%2Falpine&tag=3": "allowed",
@@ -73,16 +73,16 @@ Deno.test("doors: a pull is judged by name and tag", async () => {
   };
   for (const [query, verdict] of Object.entries(verdicts)) {
     assertEquals(
-      await judged(request(`POST /v1.41/images/create?${query}`)),
+      await decided(request(`POST /v1.41/images/create?${query}`)),
       verdict,
       query,
     );
   }
 });
 
-Deno.test("doors: a pull without a tag brings all tags", async () => {
+Deno.test("images: a pull without a tag brings all tags", async () => {
   const all = (query: string) =>
-    judged(request(`POST /images/create?${query}`));
+    decided(request(`POST /images/create?${query}`));
   assertEquals(await all("fromImage=localhost:5002/ok"), "allowed");
   const denial = "all tags of alpine are not allowed: they can't be judged " +
     "one by one, and no whitelist entry matches the name without a tag; " +
@@ -91,7 +91,7 @@ Deno.test("doors: a pull without a tag brings all tags", async () => {
   assertEquals(await all("fromImage=docker.io/library/alpine:&tag="), denial);
 });
 
-Deno.test("doors: without fromImage it is an import", async () => {
+Deno.test("images: without fromImage it is an import", async () => {
   for (
     const query of [
       "fromSrc=-&repo=alpine&tag=3",
@@ -103,19 +103,19 @@ Deno.test("doors: without fromImage it is an import", async () => {
   ) {
     const authz = request(`POST /images/create?${query}`);
     assertEquals(
-      await judged(authz),
+      await decided(authz),
       closed("docker import", "allow-import"),
       query,
     );
     assertEquals(
-      await judged(authz, `${STRICT}\n  allow-import = true`),
+      await decided(authz, `${STRICT}\n  allow-import = true`),
       "allowed",
       query,
     );
   }
 });
 
-Deno.test("doors: a form may override the query of a pull", async (t) => {
+Deno.test("images: a form may override the query of a pull", async (t) => {
   const pull = (headers: Record<string, string>) =>
     request(
       "POST /images/create?fromImage=alpine&tag=3",
@@ -143,7 +143,7 @@ Deno.test("doors: a form may override the query of a pull", async (t) => {
       );
       await unreadable(pull(headers), LAX);
       // With nothing to refuse, nothing hangs on it.
-      assertEquals(await judged(pull(headers), OPEN), "allowed");
+      assertEquals(await decided(pull(headers), OPEN), "allowed");
     });
   }
   const sure: Record<string, string>[] = [
@@ -154,16 +154,16 @@ Deno.test("doors: a form may override the query of a pull", async (t) => {
   ];
   for (const headers of sure) {
     await t.step(`sure: ${JSON.stringify(headers)}`, async () => {
-      assertEquals(await judged(pull(headers)), "allowed");
+      assertEquals(await decided(pull(headers)), "allowed");
     });
   }
   await t.step("sure: a JSON body that is shown", async () => {
     const authz = request("POST /images/create?fromImage=alpine&tag=3", {});
-    assertEquals(await judged(authz), "allowed");
+    assertEquals(await decided(authz), "allowed");
   });
 });
 
-Deno.test("doors: what is no image's name", async () => {
+Deno.test("images: what is no image's name", async () => {
   for (
     const [query, reason] of [
       [
@@ -191,19 +191,22 @@ Deno.test("doors: what is no image's name", async () => {
   );
 });
 
-Deno.test("doors: an engine plugin is judged by its remote", async () => {
+Deno.test("images: an engine plugin is checked by its remote", async () => {
   for (
     const path of ["/plugins/pull", "/plugins/any/name:1/upgrade"]
   ) {
     const remote = (name: string) =>
       request(`POST ${path}?remote=${name}&remote=alpine:3`, []);
-    assertEquals(await judged(remote("alpine:3")), "allowed");
-    assertEquals(await judged(remote("vieux/sshfs")), no("vieux/sshfs:latest"));
+    assertEquals(await decided(remote("alpine:3")), "allowed");
     assertEquals(
-      await judged(remote(`localhost:5002/ok@${DIGEST}`)),
+      await decided(remote("vieux/sshfs")),
+      no("vieux/sshfs:latest"),
+    );
+    assertEquals(
+      await decided(remote(`localhost:5002/ok@${DIGEST}`)),
       "allowed",
     );
-    assertEquals(await judged(remote("docker"), OPEN), "allowed");
+    assertEquals(await decided(remote("docker"), OPEN), "allowed");
     await unreadable(
       request(`POST ${path}?remote=alpine:3`, undefined, {
         "Content-Type": "application/json",
@@ -217,9 +220,9 @@ Deno.test("doors: an engine plugin is judged by its remote", async () => {
   }
 });
 
-Deno.test("doors: a new service is judged by its image", async () => {
+Deno.test("images: a new service is checked by its image", async () => {
   const create = (task: unknown) =>
-    judged(request("POST /services/create", { TaskTemplate: task }));
+    decided(request("POST /services/create", { TaskTemplate: task }));
   const image = (Image: string) => create({ ContainerSpec: { Image } });
   assertEquals(await image("alpine:3"), "allowed");
   assertEquals(await image("evil:1"), no("evil:1"));
@@ -244,7 +247,7 @@ Deno.test("doors: a new service is judged by its image", async () => {
   assertEquals(await create(null), "allowed");
 });
 
-Deno.test("doors: a service without a body that is shown", async () => {
+Deno.test("images: a service without a body that is shown", async () => {
   const chunked = request("POST /services/create", undefined, {
     "Content-Type": "application/json",
   });
@@ -254,7 +257,7 @@ Deno.test("doors: a service without a body that is shown", async () => {
   );
 });
 
-Deno.test("doors: an update is judged by its body, or by the spec that it goes back to", async (t) => {
+Deno.test("images: an update is checked by its body, or by the spec that it goes back to", async (t) => {
   const body = { TaskTemplate: { ContainerSpec: { Image: "alpine:3" } } };
   const spec = (image: string, pluginRemote = "") => ({
     image,
@@ -276,32 +279,32 @@ Deno.test("doors: an update is judged by its body, or by the spec that it goes b
   const path = "POST /services/web/update?version=7";
 
   await t.step("by its body", async () => {
-    assertEquals(await judged(request(path, body)), "allowed");
+    assertEquals(await decided(request(path, body)), "allowed");
     assertEquals(
-      await judged(request(`${path}&rollback=Previous`, body)),
+      await decided(request(`${path}&rollback=Previous`, body)),
       "allowed",
     );
     assertEquals(
-      await judged(request(`${path}&rollback=&rollback=previous`, body)),
+      await decided(request(`${path}&rollback=&rollback=previous`, body)),
       "allowed",
     );
   });
   await t.step("by the previous spec, whatever the body says", async () => {
     const back = request(`${path}&rollback=previous`, body);
     assertEquals(
-      await judged(back, STRICT, engine(spec("evil:1"))),
+      await decided(back, STRICT, engine(spec("evil:1"))),
       no("evil:1"),
     );
     assertEquals(
-      await judged(back, STRICT, engine(spec("alpine:3"))),
+      await decided(back, STRICT, engine(spec("alpine:3"))),
       "allowed",
     );
     assertEquals(
-      await judged(back, STRICT, engine(spec("", "evil:2"))),
+      await decided(back, STRICT, engine(spec("", "evil:2"))),
       no("evil:2"),
     );
     assertEquals(
-      await judged(
+      await decided(
         request(`${path}&%72ollback=previous&rollback=none`),
         STRICT,
         engine(spec("evil:1")),
@@ -312,25 +315,25 @@ Deno.test("doors: an update is judged by its body, or by the spec that it goes b
   });
   await t.step("left to the engine: nothing to go back to", async () => {
     const back = request(`${path}&rollback=previous`, body);
-    assertEquals(await judged(back, STRICT, engine()), "allowed");
+    assertEquals(await decided(back, STRICT, engine()), "allowed");
     const none: Partial<Engine> = {
       inspectService: () => Promise.resolve(undefined),
     };
-    assertEquals(await judged(back, STRICT, none), "allowed");
+    assertEquals(await decided(back, STRICT, none), "allowed");
   });
   await t.step("an engine that gives no answer", async () => {
     const silent: Partial<Engine> = {
       inspectService: () => Promise.reject(new EngineError("no answer")),
     };
     await assertRejects(
-      () => judged(request(`${path}&rollback=previous`), STRICT, silent),
+      () => decided(request(`${path}&rollback=previous`), STRICT, silent),
       EngineError,
       "no answer",
     );
   });
 });
 
-Deno.test("doors: builds, loads and imports, each by its key", async (t) => {
+Deno.test("images: builds, loads and imports, each by its key", async (t) => {
   const doors: [line: string, what: string, key: string][] = [
     ["POST /build?t=x", "docker build", "allow-build"],
     ["POST /v1.41/build?remote=http://x/", "docker build", "allow-build"],
@@ -346,24 +349,24 @@ Deno.test("doors: builds, loads and imports, each by its key", async (t) => {
   for (const [line, what, key] of doors) {
     await t.step(line, async () => {
       const authz = request(line, undefined, tar);
-      assertEquals(await judged(authz), closed(what, key));
+      assertEquals(await decided(authz), closed(what, key));
       for (const each of keys) {
         assertEquals(
-          await judged(authz, `${STRICT}\n  ${each} = true`),
+          await decided(authz, `${STRICT}\n  ${each} = true`),
           each === key ? "allowed" : closed(what, key),
         );
       }
       // Open by default where the default is to allow.
-      assertEquals(await judged(authz, LAX), "allowed");
+      assertEquals(await decided(authz, LAX), "allowed");
       assertEquals(
-        await judged(authz, `${LAX}\n  ${key} = false`),
+        await decided(authz, `${LAX}\n  ${key} = false`),
         closed(what, key),
       );
     });
   }
 });
 
-Deno.test("doors: a query that Go reads in another way", () => {
+Deno.test("images: a query that Go reads in another way", () => {
   assertThrows(
     () => callOf(request("POST /images/create?a;fromImage=x")).query,
     Unreadable,

@@ -5,7 +5,7 @@ import {
   EngineError,
   type ImageFacts,
 } from "../../../lib/engine/engine.ts";
-import { judgePushes } from "../../../lib/policy/push.ts";
+import { decidePush } from "../../../lib/policy/push.ts";
 import { Unreadable } from "../../../lib/call/unreadable.ts";
 import type { AuthzRequest } from "../../../lib/call/authz.ts";
 import { callOf, engineWith, request, said } from "../requests.ts";
@@ -78,14 +78,14 @@ function engineOf(
   };
 }
 
-async function judged(
+async function decided(
   authz: AuthzRequest,
   engine: Partial<Engine>,
   config = "[push]",
 ): Promise<string> {
   const { push } = await parseConfig("test.toml", config);
   if (!push) throw new Error("no [push] in the settings");
-  return said(await judgePushes(push, callOf(authz), engineWith(engine)));
+  return said(await decidePush(push, callOf(authz), engineWith(engine)));
 }
 
 /** A push as the docker client sends it. */
@@ -108,7 +108,7 @@ const RHEL: Image = {
 const PLAIN: Image = { tags: ["acme/plain:1", "acme/app:1"] };
 const BY_LAYERS: Image = { tags: ["acme/child:1"], layers: ["r1", "r2", "c"] };
 
-Deno.test("pushes: to another registry, the engine is asked nothing", async () => {
+Deno.test("push: to another registry, the engine is asked nothing", async () => {
   const { engine, asked } = engineOf({ rhel: RHEL });
   for (
     const target of [
@@ -116,29 +116,29 @@ Deno.test("pushes: to another registry, the engine is asked nothing", async () =
       "quay.io%2Facme%2Frhel/push?tag=1",
       "quay.io/acme/rhel/push",
     ]
-  ) assertEquals(await judged(push(target), engine), "allowed");
+  ) assertEquals(await decided(push(target), engine), "allowed");
   assertEquals(asked, []);
 });
 
-Deno.test("pushes: with block-rhel = false, nothing is read at all", async () => {
+Deno.test("push: with block-rhel = false, nothing is read at all", async () => {
   const { engine, asked } = engineOf({ rhel: RHEL });
   const config = "[push]\nblock-rhel = false";
   for (const target of ["acme/rhel/push?tag=1", "ACME/push?tag=%20"]) {
-    assertEquals(await judged(push(target), engine, config), "allowed");
+    assertEquals(await decided(push(target), engine, config), "allowed");
   }
   assertEquals(asked, []);
 });
 
-Deno.test("pushes: an image that says itself what it is settles it", async () => {
+Deno.test("push: an image that says itself what it is settles it", async () => {
   const { engine, asked } = engineOf({ rhel: RHEL, plain: PLAIN });
   assertEquals(
-    await judged(push("acme/rhel/push?tag=1"), engine),
+    await decided(push("acme/rhel/push?tag=1"), engine),
     isBasedOn("acme/rhel:1", "rhel9"),
   );
   assertEquals(asked, ["registries", "platforms of acme/rhel:1"]);
 });
 
-Deno.test("pushes: where it does not, all that is labelled on the host is asked for", async () => {
+Deno.test("push: where it does not, all that is labelled on the host is asked for", async () => {
   const old: Image = {
     labels: { Vendor: VENDOR, Name: "rhel7" },
     repoDigests: [`registry.access.redhat.com/rhel7@sha256:${"1".repeat(64)}`],
@@ -151,7 +151,7 @@ Deno.test("pushes: where it does not, all that is labelled on the host is asked 
     plain: PLAIN,
     child: BY_LAYERS,
   });
-  assertEquals(await judged(push("acme/plain/push?tag=1"), engine), "allowed");
+  assertEquals(await decided(push("acme/plain/push?tag=1"), engine), "allowed");
   assertEquals(asked, [
     "registries",
     "platforms of acme/plain:1",
@@ -161,12 +161,12 @@ Deno.test("pushes: where it does not, all that is labelled on the host is asked 
     "platforms of old",
   ]);
   assertEquals(
-    await judged(push("acme/child/push?tag=1"), engine),
+    await decided(push("acme/child/push?tag=1"), engine),
     isBasedOn("acme/child:1", "rhel9"),
   );
 });
 
-Deno.test("pushes: the parents are asked for, as far as they are there", async () => {
+Deno.test("push: the parents are asked for, as far as they are there", async () => {
   const { engine, asked } = engineOf({
     child: { tags: ["acme/child:1"], parent: "middle" },
     middle: { parent: "base" },
@@ -174,17 +174,20 @@ Deno.test("pushes: the parents are asked for, as far as they are there", async (
     orphan: { tags: ["acme/orphan:1"], parent: "gone" },
   });
   assertEquals(
-    await judged(push("acme/child/push?tag=1"), engine),
+    await decided(push("acme/child/push?tag=1"), engine),
     isBasedOn("acme/child:1", "rhel7"),
   );
   assertEquals(asked.slice(2), ["image middle", "image base", "image gone"]);
-  assertEquals(await judged(push("acme/orphan/push?tag=1"), engine), "allowed");
+  assertEquals(
+    await decided(push("acme/orphan/push?tag=1"), engine),
+    "allowed",
+  );
 });
 
-Deno.test("pushes: without a tag, every tag of the repository", async () => {
+Deno.test("push: without a tag, every tag of the repository", async () => {
   const app = { plain: PLAIN, two: { tags: ["acme/app:2"] } };
   const { engine, asked } = engineOf(app);
-  assertEquals(await judged(push("acme/app/push"), engine), "allowed");
+  assertEquals(await decided(push("acme/app/push"), engine), "allowed");
   assertEquals(asked.slice(0, 4), [
     "registries",
     "list acme/app",
@@ -196,16 +199,16 @@ Deno.test("pushes: without a tag, every tag of the repository", async () => {
   const both = engineOf({ ...app, rhel });
   for (const target of ["acme/app/push", "acme/app/push?tag="]) {
     assertEquals(
-      await judged(push(target), both.engine),
+      await decided(push(target), both.engine),
       isBasedOn("acme/app:3", "rhel9"),
     );
   }
 });
 
-Deno.test("pushes: an image that the engine does not know is left to it", async () => {
+Deno.test("push: an image that the engine does not know is left to it", async () => {
   const { engine, asked } = engineOf({ rhel: RHEL });
-  assertEquals(await judged(push("acme/none/push?tag=1"), engine), "allowed");
-  assertEquals(await judged(push("acme/none/push"), engine), "allowed");
+  assertEquals(await decided(push("acme/none/push?tag=1"), engine), "allowed");
+  assertEquals(await decided(push("acme/none/push"), engine), "allowed");
   // Nothing is pushed: what else is there does not matter.
   assertEquals(asked, [
     "registries",
@@ -215,7 +218,7 @@ Deno.test("pushes: an image that the engine does not know is left to it", async 
   ]);
 });
 
-Deno.test("pushes: every platform's image counts", async () => {
+Deno.test("push: every platform's image counts", async () => {
   const { engine } = engineOf({});
   const image = (labels: Record<string, string>): ImageFacts => ({
     id: "both",
@@ -226,7 +229,7 @@ Deno.test("pushes: every platform's image counts", async () => {
     repoDigests: [],
   });
   assertEquals(
-    await judged(push("acme/both/push?tag=1"), {
+    await decided(push("acme/both/push?tag=1"), {
       ...engine,
       inspectEveryPlatform: () =>
         Promise.resolve([image({}), image(RHEL.labels ?? {})]),
@@ -235,7 +238,7 @@ Deno.test("pushes: every platform's image counts", async () => {
   );
 });
 
-Deno.test("pushes: the patched engine's registries say where an unqualified name goes", async () => {
+Deno.test("push: the patched engine's registries say where an unqualified name goes", async () => {
   const images = {
     rhel: { ...RHEL, tags: ["acme/rhel:1", "docker.io/acme/rhel:1"] },
   };
@@ -251,21 +254,21 @@ Deno.test("pushes: the patched engine's registries say where an unqualified name
   ) {
     const { engine, asked } = engineOf(images, registries && [...registries]);
     assertEquals(
-      await judged(push("acme/rhel/push?tag=1"), engine),
+      await decided(push("acme/rhel/push?tag=1"), engine),
       unqualified,
     );
     assertEquals(asked[0], "registries");
     assertEquals(
-      await judged(push("docker.io/acme/rhel/push?tag=1"), engine),
+      await decided(push("docker.io/acme/rhel/push?tag=1"), engine),
       denial,
     );
   }
 });
 
-Deno.test("pushes: what can't be read", async (t) => {
+Deno.test("push: what can't be read", async (t) => {
   const { engine } = engineOf({ rhel: RHEL });
   const reason = async (authz: AuthzRequest) => {
-    const error = await assertRejects(() => judged(authz, engine), Unreadable);
+    const error = await assertRejects(() => decided(authz, engine), Unreadable);
     return error.message;
   };
   await t.step("what is no image's name", async () => {
@@ -291,13 +294,13 @@ Deno.test("pushes: what can't be read", async (t) => {
     );
     // A form changes the tag and not the registry.
     assertEquals(
-      await judged(form("quay.io/acme/app/push?tag=1"), engine),
+      await decided(form("quay.io/acme/app/push?tag=1"), engine),
       "allowed",
     );
   });
 });
 
-Deno.test("pushes: without an answer from the engine there is no verdict", async (t) => {
+Deno.test("push: without an answer from the engine there is no verdict", async (t) => {
   const fail = () => Promise.reject(new EngineError("no answer"));
   const { engine } = engineOf({ plain: PLAIN });
   for (
@@ -310,7 +313,7 @@ Deno.test("pushes: without an answer from the engine there is no verdict", async
     await t.step(question, async () => {
       await assertRejects(
         () =>
-          judged(push("acme/plain/push?tag=1"), {
+          decided(push("acme/plain/push?tag=1"), {
             ...engine,
             [question]: fail,
           }),

@@ -4,10 +4,10 @@ import type {
   Engine,
   ImageFacts,
 } from "../../../lib/engine/engine.ts";
-import { type Decision, deny } from "../../../lib/policy/decision.ts";
+import type { Decision } from "../../../lib/policy/decision.ts";
 import type { Platform } from "../../../lib/call/platform.ts";
 import {
-  judgeVolumes,
+  decideVolumes,
   type VolumesPolicy,
 } from "../../../lib/policy/volumes.ts";
 import type { ServiceSpec } from "../../../lib/call/service.ts";
@@ -22,7 +22,7 @@ async function decide(
   engine: Partial<Engine>,
   policy: VolumesPolicy = POLICY,
 ): Promise<Decision> {
-  return await judgeVolumes(policy, callOf(authz), engineWith(engine));
+  return await decideVolumes(policy, callOf(authz), engineWith(engine));
 }
 
 /**
@@ -815,7 +815,7 @@ Deno.test("volumes: an update that leaves a service's image does not ask again",
   );
 });
 
-Deno.test("volumes: a rollback is judged by the spec before", async () => {
+Deno.test("volumes: a rollback is decided by the spec before", async () => {
   const db = `db@${DIGEST}`;
   const rollback = (
     query: string,
@@ -912,19 +912,15 @@ Deno.test("volumes: classic builds are open, or closed", async () => {
 Deno.test("volumes: bind mounts from some directories only", async () => {
   const srv: VolumesPolicy = {
     allowClassicBuild: true,
-    allowBind: {
-      sources: ["/srv"],
-      judge: (source) =>
-        source.startsWith("/srv/")
-          ? undefined
-          : deny("volumes/bind", `no bind of ${source}`),
-    },
+    allowBind: ["/srv"],
   };
   const bind = (Source: string) => ({ Type: "bind", Source, Target: "/x" });
   for (
     const source of ["/srv/a", "/etc"]
   ) {
-    const expected = source === "/etc" ? "no bind of /etc" : "allowed";
+    const expected = source === "/etc"
+      ? "bind mount of /etc is not allowed: only below /srv"
+      : "allowed";
     for (
       const body of [
         { HostConfig: { Binds: [`${source}:/x`] } },

@@ -4,7 +4,7 @@ import {
   pluginHandler,
   type PluginResponse,
 } from "../../../lib/server/plugin.ts";
-import type { Policies } from "../../../lib/verdict/verdicts.ts";
+import type { Lines } from "../../../lib/verdict/lines.ts";
 import { ALLOW, type Decision, deny } from "../../../lib/policy/decision.ts";
 import type { AuthzRequest, AuthzResponse } from "../../../lib/call/authz.ts";
 import { bytes } from "../requests.ts";
@@ -40,12 +40,12 @@ async function post(
     asked.push(message);
     return Promise.resolve(decision);
   };
-  const policies: Policies = {
-    judge,
-    recheck: {
-      admit: () => ALLOW,
+  const policies: Lines = {
+    firstLine: judge,
+    secondLine: {
+      admit: () => Promise.resolve(ALLOW),
       concerns: ({ method, uri }) => method === "POST" && uri === "/recheck",
-      judge,
+      decide: judge,
     },
   };
   const handler = pluginHandler(

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { PatternSets } from "../../../../lib/policy/rules/pattern_list.ts";
+import { findPattern } from "../../../../lib/policy/rules/images.ts";
 import {
   InvalidPattern,
   readPattern,
 } from "../../../../lib/policy/rules/patterns.ts";
 
 function matches(pattern: string, name: string): boolean {
-  const list = new PatternSets([readPattern(pattern)]);
-  return list.find({ familiar: name, full: name }) !== undefined;
+  const forms = { familiar: name, full: name };
+  return findPattern([readPattern(pattern)], forms) !== undefined;
 }
 
 Deno.test("patterns match as Go's regexp does", () => {

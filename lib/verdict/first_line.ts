@@ -1,12 +1,14 @@
 /**
- * From an AuthZ request to a decision.
+ * The first line: whether the engine may serve a call.
  *
  * @module
  */
+import type { AuthzRequest } from "../call/authz.ts";
+import { Call } from "../call/call.ts";
+import { type Route, routeOf, type Section } from "../call/endpoints.ts";
+import { Unreadable } from "../call/unreadable.ts";
 import type { Config } from "../config/config.ts";
-import { type Engine, EngineError } from "../engine/engine.ts";
-import { type Exemptions, IdentityError } from "./exemptions.ts";
-import type { Fields, Log } from "../log.ts";
+import { EngineError } from "../engine/engine.ts";
 import type { Observation } from "../metrics.ts";
 import {
   ALLOW,
@@ -15,59 +17,48 @@ import {
   type Denial,
   deny,
 } from "../policy/decision.ts";
+import { decideImages } from "../policy/images.ts";
+import { decidePush } from "../policy/push.ts";
+import { decideVolumes } from "../policy/volumes.ts";
 import { shown } from "../text.ts";
-import { judgeImages } from "../policy/images.ts";
-import { judgePushes } from "../policy/push.ts";
-import { judgeVolumes } from "../policy/volumes.ts";
-import type { Recheck } from "./response.ts";
-import { Call } from "../call/call.ts";
-import { type Route, routeOf, type Section } from "../call/endpoints.ts";
-import { Unreadable } from "../call/unreadable.ts";
-import type { AuthzRequest } from "../call/authz.ts";
+import { describe } from "./describe.ts";
+import { IdentityError } from "./exemptions.ts";
+import type { LineOptions } from "./options.ts";
 
-/** What a judge works with. */
-export interface JudgeOptions {
-  /** The settings; read anew for each call. */
-  readonly config: Config;
-  readonly engine: Engine;
-  /** Whether a user is exempt from a policy. */
-  readonly isExempt: (
-    user: string,
-    exemptions: Exemptions,
-  ) => Promise<boolean> | boolean;
-  readonly log: Log;
+/** What the first line works with. */
+export interface FirstLineOptions extends LineOptions {
   /** Told of every verdict. */
   readonly observe?: (observation: Observation) => void;
 }
 
-/**
- * Decides whether the engine may serve a call; it never throws. Of most calls it
- * need not think, and so has no promise to make.
- */
-export type Judge = (request: AuthzRequest) => Promise<Decision> | Decision;
+/** Has the last word on a guarded call that no policy refuses. */
+export type Admit = (request: AuthzRequest, route: Route) => Promise<Decision>;
+
+/** Decides whether the engine may serve a call; it never throws. */
+export type FirstLine = (request: AuthzRequest) => Promise<Decision>;
 
 /**
- * Makes the judge.
+ * Makes the first line.
  *
  * @param options What it works with.
  * @param admit Has the last word on a guarded call that no policy refuses.
- * @returns The judge. Whatever goes wrong in it is a denial, and is logged.
+ * @returns The first line. Whatever goes wrong in it is a denial, and is logged.
  */
-export function createJudge(
-  options: JudgeOptions,
-  admit?: Recheck["admit"],
-): Judge {
+export function createFirstLine(
+  options: FirstLineOptions,
+  admit?: Admit,
+): FirstLine {
   const { engine, isExempt, log, observe } = options;
 
-  return (request) => {
+  return async (request) => {
     const started = performance.now();
     const route = routeOf(request);
-    if (route) return judgeGuarded(request, route, started);
+    if (route) return await decideGuarded(request, route, started);
     conclude(request, "other", started);
     return ALLOW;
   };
 
-  async function judgeGuarded(
+  async function decideGuarded(
     request: AuthzRequest,
     route: Route,
     started: number,
@@ -77,16 +68,14 @@ export function createJudge(
     let enforced = true;
     const reasons: string[] = [];
     try {
-      for (const section of route.endpoint.judges) {
+      for (const section of route.endpoint.policies) {
         const policy = config[section];
         if (!policy) continue;
-        const exempt = isExempt(request.user, policy);
-        if (exempt instanceof Promise ? await exempt : exempt) {
+        if (await isExempt(request.user, policy)) {
           reasons.push(`${shown(request.user)} is exempt from [${section}]`);
           continue;
         }
-        const judged = judgeSection(section, config, request, route);
-        const decision = judged instanceof Promise ? await judged : judged;
+        const decision = await decideSection(section, config, request, route);
         if (decision.allow) {
           if (decision.because) reasons.push(decision.because);
           continue;
@@ -107,8 +96,7 @@ export function createJudge(
     }
     conclude(request, route.endpoint.name, started, denial, enforced);
     if (denial && enforced) return denial;
-    const held = admit?.(request, route) ?? ALLOW;
-    const admitted = held instanceof Promise ? await held : held;
+    const admitted = await admit?.(request, route) ?? ALLOW;
     if (!admitted.allow) return admitted;
     return reasons.length > 0 ? allow(reasons.join("; ")) : ALLOW;
   }
@@ -133,32 +121,24 @@ export function createJudge(
   }
 
   /** What goes wrong in a policy is that policy's denial. */
-  function judgeSection(
+  async function decideSection(
     section: Section,
     config: Config,
     request: AuthzRequest,
     route: Route,
-  ): Promise<Decision> | Decision {
+  ): Promise<Decision> {
     try {
-      const decision = ask(section, config, new Call(request, route));
-      return decision instanceof Promise ? decision.catch(denyFor) : decision;
+      const call = new Call(request, route);
+      switch (section) {
+        case "volumes":
+          return await decideVolumes(config.volumes!, call, engine);
+        case "images":
+          return await decideImages(config.images!, call, engine);
+        case "push":
+          return await decidePush(config.push!, call, engine);
+      }
     } catch (error) {
       return denyFor(error);
-    }
-  }
-
-  function ask(
-    section: Section,
-    config: Config,
-    call: Call,
-  ): Promise<Decision> | Decision {
-    switch (section) {
-      case "volumes":
-        return judgeVolumes(config.volumes!, call, engine);
-      case "images":
-        return judgeImages(config.images!, call, engine);
-      case "push":
-        return judgePushes(config.push!, call, engine);
     }
   }
 
@@ -185,18 +165,4 @@ export function createJudge(
     const { rule, message } = denial;
     log.warning(what, { ...describe(request), rule, reason: message });
   }
-}
-
-/**
- * Names a call by what an administrator searches the journal for.
- *
- * @param request The call.
- * @returns User, method and path.
- */
-export function describe({ user, method, uri }: AuthzRequest): Fields {
-  return {
-    user: user === "" ? "-" : shown(user),
-    method: shown(method, 20),
-    path: shown(uri, 500),
-  };
 }

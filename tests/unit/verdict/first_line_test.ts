@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { parseConfig } from "../../../lib/config/config.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
 import { exemptionCheck } from "../../../lib/verdict/exemptions.ts";
-import { createJudge } from "../../../lib/verdict/request.ts";
+import { createFirstLine } from "../../../lib/verdict/first_line.ts";
 import { openLog } from "../../../lib/log.ts";
 import type { Observation } from "../../../lib/metrics.ts";
 import type { AuthzRequest } from "../../../lib/call/authz.ts";
@@ -16,13 +16,13 @@ interface Setting {
   observe?: (observation: Observation) => void;
 }
 
-/** Judges a request: what was said, and what was logged. */
-async function judged(
+/** What is said of a request, and what is logged. */
+async function decide(
   authz: AuthzRequest,
   { config = "[volumes]", engine = {}, groups, observe }: Setting = {},
 ): Promise<{ said: string; because?: string; log: string[] }> {
   const log: string[] = [];
-  const judge = createJudge({
+  const firstLine = createFirstLine({
     config: await parseConfig("x.toml", config),
     engine: engineWith(engine),
     isExempt: exemptionCheck(groups ?? (() => Promise.resolve([]))),
@@ -32,7 +32,7 @@ async function judged(
     ),
     ...(observe && { observe }),
   });
-  const decision = await judge(authz);
+  const decision = await firstLine(authz);
   return {
     said: said(decision),
     ...(decision.allow && decision.because && { because: decision.because }),
@@ -57,8 +57,8 @@ const PLAIN: Partial<Engine> = {
     }),
 };
 
-Deno.test("judge: a denial is logged with user, method, path and reason", async () => {
-  assertEquals(await judged({ ...CREATE, user: "dwalsh" }), {
+Deno.test("first line: a denial is logged with user, method, path and reason", async () => {
+  assertEquals(await decide({ ...CREATE, user: "dwalsh" }), {
     said: DENIED,
     log: [
       "<4>denied user=dwalsh method=POST " +
@@ -66,12 +66,12 @@ Deno.test("judge: a denial is logged with user, method, path and reason", async 
       `reason=${JSON.stringify(DENIED)}`,
     ],
   });
-  const [line] = (await judged(CREATE)).log;
+  const [line] = (await decide(CREATE)).log;
   assertMatch(line, /^<4>denied user=- method=POST /);
 });
 
-Deno.test("judge: what a client sends can't forge a line of the log", async () => {
-  const { log } = await judged({
+Deno.test("first line: what a client sends can't forge a line of the log", async () => {
+  const { log } = await decide({
     ...request(`POST /containers/create?name=${"x".repeat(1000)}\n<0>`, {
       HostConfig: { Binds: ["a\n<0>forged\u001b[2J:/x"] },
     }),
@@ -88,18 +88,18 @@ Deno.test("judge: what a client sends can't forge a line of the log", async () =
   assertEquals(log[0].length < 900, true);
 });
 
-Deno.test("judge: what is allowed is logged for debugging", async () => {
+Deno.test("first line: what is allowed is logged for debugging", async () => {
   const create = request("POST /containers/create", { Image: "b" });
-  assertEquals(await judged(create, { engine: PLAIN }), {
+  assertEquals(await decide(create, { engine: PLAIN }), {
     said: "allowed",
     log: ["<7>allowed user=- method=POST path=/containers/create"],
   });
   for (const line of ["GET /containers/json", "HEAD /_ping"]) {
-    assertEquals(await judged(request(line)), { said: "allowed", log: [] });
+    assertEquals(await decide(request(line)), { said: "allowed", log: [] });
   }
 });
 
-Deno.test("judge: calls of no policy are allowed without a question", async () => {
+Deno.test("first line: calls of no policy are allowed without a question", async () => {
   for (
     const line of [
       "GET /_ping",
@@ -110,22 +110,22 @@ Deno.test("judge: calls of no policy are allowed without a question", async () =
       "POST /volumes/create",
     ]
   ) {
-    assertEquals((await judged(request(line))).said, "allowed", line);
+    assertEquals((await decide(request(line))).said, "allowed", line);
   }
 });
 
-Deno.test("judge: a policy without a section is off", async () => {
-  assertEquals((await judged(CREATE, { config: "" })).said, "allowed");
-  assertEquals((await judged(CREATE, { config: "[push]" })).said, "allowed");
+Deno.test("first line: a policy without a section is off", async () => {
+  assertEquals((await decide(CREATE, { config: "" })).said, "allowed");
+  assertEquals((await decide(CREATE, { config: "[push]" })).said, "allowed");
   // No policy reads it, so that nothing can be wrong with it.
   assertEquals(
-    (await judged(request("POST /containers/create?;", "{"), { config: "" }))
+    (await decide(request("POST /containers/create?;", "{"), { config: "" }))
       .said,
     "allowed",
   );
 });
 
-Deno.test("judge: users and groups are exempt", async () => {
+Deno.test("first line: users and groups are exempt", async () => {
   const config =
     '[volumes]\nallow-user = ["dwalsh"]\nallow-group = ["storage"]';
   const groups = () => Promise.resolve(["users", "storage"]);
@@ -141,14 +141,14 @@ Deno.test("judge: users and groups are exempt", async () => {
     ] as const
   ) {
     assertEquals(
-      (await judged({ ...CREATE, user }, { config, groups: lookUp })).said,
+      (await decide({ ...CREATE, user }, { config, groups: lookUp })).said,
       expected,
       user,
     );
   }
 });
 
-Deno.test("judge: a permission says what gave it, where that is not plain", async () => {
+Deno.test("first line: a permission says what gave it, where that is not plain", async () => {
   const pull = {
     ...request("POST /images/create?fromImage=alpine&tag=3"),
     user: "alice",
@@ -167,12 +167,12 @@ Deno.test("judge: a permission says what gave it, where that is not plain", asyn
       ],
     ]
   ) {
-    const given = await judged(pull, { config });
+    const given = await decide(pull, { config });
     assertEquals([given.said, given.because], ["allowed", because], config);
   }
 });
 
-Deno.test("judge: headers name no user", async () => {
+Deno.test("first line: headers name no user", async () => {
   const config = '[volumes]\nallow-user = ["dwalsh"]';
   const forged = {
     ...CREATE,
@@ -183,10 +183,10 @@ Deno.test("judge: headers name no user", async () => {
       "X-Forwarded-User": "dwalsh",
     },
   };
-  assertEquals((await judged(forged, { config })).said, DENIED);
+  assertEquals((await decide(forged, { config })).said, DENIED);
 });
 
-Deno.test("judge: an exemption holds for its own policy only", async () => {
+Deno.test("first line: an exemption holds for its own policy only", async () => {
   const config = '[images]\nallow-user = ["alice"]\n[volumes]\n' +
     'allow-user = ["bob"]\n';
   const service = request("POST /services/create", {
@@ -205,14 +205,14 @@ Deno.test("judge: an exemption holds for its own policy only", async () => {
     ]
   ) {
     assertEquals(
-      (await judged({ ...service, user }, { config })).said,
+      (await decide({ ...service, user }, { config })).said,
       expected,
     );
   }
 });
 
-Deno.test("judge: a policy on trial logs what it would deny", async () => {
-  const trial = await judged(CREATE, { config: "[volumes]\nenforce = false" });
+Deno.test("first line: a policy on trial logs what it would deny", async () => {
+  const trial = await decide(CREATE, { config: "[volumes]\nenforce = false" });
   assertEquals(trial.said, "allowed");
   assertMatch(
     trial.log[0],
@@ -227,7 +227,7 @@ Deno.test("judge: a policy on trial logs what it would deny", async () => {
       [request("POST /containers/web/start"), "engine"],
     ] as const
   ) {
-    const { said, log } = await judged(authz, {
+    const { said, log } = await decide(authz, {
       config: "[volumes]\nenforce = false",
       engine: {
         inspectContainer: () => Promise.reject(new EngineError("silence")),
@@ -238,7 +238,7 @@ Deno.test("judge: a policy on trial logs what it would deny", async () => {
   }
 });
 
-Deno.test("judge: a policy on trial does not stand before another", async () => {
+Deno.test("first line: a policy on trial does not stand before another", async () => {
   const service = request("POST /services/create", {
     TaskTemplate: {
       ContainerSpec: {
@@ -247,7 +247,7 @@ Deno.test("judge: a policy on trial does not stand before another", async () => 
       },
     },
   });
-  const { said, log } = await judged(service, {
+  const { said, log } = await decide(service, {
     config: "[images]\nenforce = false\n[volumes]\n",
   });
   assertEquals(said, DENIED);
@@ -255,7 +255,7 @@ Deno.test("judge: a policy on trial does not stand before another", async () => 
   assertMatch(log[0], /^<4>would deny .* not on the whitelist"$/);
   assertMatch(log[1], /^<4>denied .* named volume /);
 
-  const other = await judged(service, {
+  const other = await decide(service, {
     config: "[images]\n[volumes]\nenforce = false\n",
   });
   assertEquals(
@@ -264,7 +264,7 @@ Deno.test("judge: a policy on trial does not stand before another", async () => 
   );
 });
 
-Deno.test("judge: every verdict is observed", async () => {
+Deno.test("first line: every verdict is observed", async () => {
   for (
     const [authz, config, endpoint, verdict, rule] of [
       [CREATE, "[volumes]", "container create", "deny", "volumes/named"],
@@ -287,7 +287,7 @@ Deno.test("judge: every verdict is observed", async () => {
     ] as const
   ) {
     const observed: Observation[] = [];
-    await judged(authz, { config, observe: (seen) => observed.push(seen) });
+    await decide(authz, { config, observe: (seen) => observed.push(seen) });
     const [{ seconds, ...seen }] = observed;
     assertEquals(seen, { endpoint, verdict, rule });
     assertEquals(seconds >= 0 && seconds < 5, true);
@@ -295,9 +295,9 @@ Deno.test("judge: every verdict is observed", async () => {
   }
 });
 
-Deno.test("judge: settings are read anew for each call", async () => {
+Deno.test("first line: settings are read anew for each call", async () => {
   let config = await parseConfig("x.toml", "[volumes]");
-  const judge = createJudge({
+  const firstLine = createFirstLine({
     get config() {
       return config;
     },
@@ -305,12 +305,12 @@ Deno.test("judge: settings are read anew for each call", async () => {
     isExempt: () => Promise.resolve(false),
     log: openLog({ debug: false, journal: true, format: "text" }, () => {}),
   });
-  assertEquals(said(await judge(CREATE)), DENIED);
+  assertEquals(said(await firstLine(CREATE)), DENIED);
   config = await parseConfig("x.toml", "");
-  assertEquals(said(await judge(CREATE)), "allowed");
+  assertEquals(said(await firstLine(CREATE)), "allowed");
 });
 
-Deno.test("judge: what can't be read is denied, saying why", async () => {
+Deno.test("first line: what can't be read is denied, saying why", async () => {
   for (
     const [authz, reason] of [
       [
@@ -340,15 +340,15 @@ Deno.test("judge: what can't be read is denied, saying why", async () => {
       ],
     ] as [AuthzRequest, string][]
   ) {
-    const { said, log } = await judged(authz);
+    const { said, log } = await decide(authz);
     assertEquals(said, `request can't be checked: ${reason}`);
     assertEquals(log.length, 1);
     assertEquals(log[0].endsWith(` reason=${JSON.stringify(said)}`), true);
   }
 });
 
-Deno.test("judge: an engine that can't be asked is a denial", async () => {
-  const { said, log } = await judged(
+Deno.test("first line: an engine that can't be asked is a denial", async () => {
+  const { said, log } = await decide(
     request("POST /containers/create", { Image: "b" }),
     {
       engine: {
@@ -366,7 +366,7 @@ Deno.test("judge: an engine that can't be asked is a denial", async () => {
   assertEquals(log.length, 1);
 });
 
-Deno.test("judge: a failure of our own is a denial, and never thrown", async () => {
+Deno.test("first line: a failure of our own is a denial, and never thrown", async () => {
   const failed = "docker-policy-plugin failed on this request: see its log";
   for (
     const setting of [
@@ -385,7 +385,7 @@ Deno.test("judge: a failure of our own is a denial, and never thrown", async () 
       },
     ]
   ) {
-    const { said, log } = await judged(
+    const { said, log } = await decide(
       { ...request("POST /containers/create", { Image: "b" }), user: "alice" },
       setting,
     );
@@ -397,10 +397,10 @@ Deno.test("judge: a failure of our own is a denial, and never thrown", async () 
   }
 });
 
-Deno.test("judge: a sparse request does not make it throw", async () => {
+Deno.test("first line: a sparse request does not make it throw", async () => {
   for (
     const uri of ["", "/", "?", "//", "*", ":", "%", "x:", "http://", "\u0000"]
   ) {
-    await judged({ user: "", method: "POST", uri, headers: {} });
+    await decide({ user: "", method: "POST", uri, headers: {} });
   }
 });

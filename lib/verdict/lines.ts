@@ -1,43 +1,46 @@
 /**
- * What judges calls, put together. It is loaded when the first message has come: an
- * engine's first question is who we are, and that can be answered before.
+ * The lines that decide on calls, put together. This is loaded when the first
+ * message has come: an engine's first question is who we are, and that can be
+ * answered before.
  *
  * @module
  */
-import { connectEngine, type Engine } from "../engine/engine.ts";
+import type { Settings } from "../config/settings.ts";
 import type { EngineEndpoint } from "../engine/address.ts";
 import { engineClient, type Send } from "../engine/client.ts";
-import { exemptionCheck } from "./exemptions.ts";
-import { createJudge, type Judge } from "./request.ts";
+import { connectEngine, type Engine } from "../engine/engine.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { createRecheck, type Recheck } from "./response.ts";
-import type { Settings } from "../config/settings.ts";
+import { exemptionCheck } from "./exemptions.ts";
+import { createFirstLine, type FirstLine } from "./first_line.ts";
+import { createSecondLine, type SecondLine } from "./second_line.ts";
 
-/** What judges calls, before they are served and after. */
-export interface Policies {
-  judge: Judge;
-  recheck: Recheck;
+/** What decides on calls. */
+export interface Lines {
+  /** Before the engine serves a call. */
+  firstLine: FirstLine;
+  /** When it has, before the client has the answer. */
+  secondLine: SecondLine;
 }
 
 /** The same, with the engine that they ask. */
-export type LoadedPolicies = Policies & { engine: Engine };
+export type LoadedLines = Lines & { engine: Engine };
 
 /**
- * Puts it together.
+ * Puts the lines together.
  *
  * @param options The settings, read anew for each call, where the engine is, and
  *   what is told of verdicts and questions.
- * @returns What judges calls.
+ * @returns What decides on calls.
  */
-export function createPolicies(
+export function createLines(
   { settings, endpoint, log, metrics }: {
     settings: Settings;
     endpoint: EngineEndpoint;
     log: Log;
     metrics: Metrics;
   },
-): LoadedPolicies {
+): LoadedLines {
   const engine = connectEngine(timed(engineClient(endpoint), metrics));
   const options = {
     get config() {
@@ -48,8 +51,9 @@ export function createPolicies(
     log,
     observe: metrics.decided.bind(metrics),
   };
-  const recheck = createRecheck(options);
-  return { judge: createJudge(options, recheck.admit), recheck, engine };
+  const secondLine = createSecondLine(options);
+  const firstLine = createFirstLine(options, secondLine.admit);
+  return { firstLine, secondLine, engine };
 }
 
 /** Counts what the engine is asked. */

@@ -5,7 +5,10 @@ import { exemptionCheck } from "../../../lib/verdict/exemptions.ts";
 import { openLog } from "../../../lib/log.ts";
 import { pluginHandler } from "../../../lib/server/plugin.ts";
 import { ALLOW } from "../../../lib/policy/decision.ts";
-import { createRecheck, type Recheck } from "../../../lib/verdict/response.ts";
+import {
+  createSecondLine,
+  type SecondLine,
+} from "../../../lib/verdict/second_line.ts";
 import { routeOf } from "../../../lib/call/endpoints.ts";
 import type { AuthzResponse } from "../../../lib/call/authz.ts";
 import { base64, bytes, engineWith, request, said } from "../requests.ts";
@@ -23,13 +26,13 @@ interface Setting {
 }
 
 /** A second line, with what it logged and what it removed. */
-async function secondLine(
+async function open(
   { config = "[volumes]", mounts, engine }: Setting = {},
 ) {
   const log: string[] = [];
   const asked: string[] = [];
   const removed: string[] = [];
-  const recheck = createRecheck({
+  const secondLine = createSecondLine({
     config: await parseConfig("x.toml", config),
     engine: engineWith({
       listContainers: () => Promise.resolve([]),
@@ -61,7 +64,7 @@ async function secondLine(
       (line) => log.push(line),
     ),
   });
-  return { recheck, log, asked, removed };
+  return { secondLine, log, asked, removed };
 }
 
 /** The engine's answer to a create. */
@@ -74,8 +77,8 @@ function created(more: Partial<AuthzResponse> = {}): AuthzResponse {
   };
 }
 
-Deno.test("recheck: only creates are looked at", async () => {
-  const { recheck } = await secondLine();
+Deno.test("second line: only creates are looked at", async () => {
+  const { secondLine } = await open();
   const concerned = [
     ["POST", "/containers/create"],
     ["POST", "/v1.41/containers/create?name=web"],
@@ -95,27 +98,27 @@ Deno.test("recheck: only creates are looked at", async () => {
     ["POST", "/containers/create/"],
   ];
   for (const [method, uri] of concerned) {
-    assertEquals(recheck.concerns({ method, uri }), true, uri);
+    assertEquals(secondLine.concerns({ method, uri }), true, uri);
   }
   for (const [method, uri] of others) {
-    assertEquals(recheck.concerns({ method, uri }), false, uri);
+    assertEquals(secondLine.concerns({ method, uri }), false, uri);
   }
 });
 
-Deno.test("recheck: none without the policy, or where it is only tried out", async () => {
+Deno.test("second line: none without the policy, or where it is only tried out", async () => {
   for (const config of ["", "[push]", "[volumes]\nenforce = false"]) {
-    const { recheck, asked, removed } = await secondLine({
+    const { secondLine, asked, removed } = await open({
       config,
       mounts: [{ type: "volume", name: "data" }],
     });
     const uri = "/containers/create";
-    assertEquals(recheck.concerns({ method: "POST", uri }), false, config);
-    assertEquals(said(await recheck.judge(created())), "allowed", config);
+    assertEquals(secondLine.concerns({ method: "POST", uri }), false, config);
+    assertEquals(said(await secondLine.decide(created())), "allowed", config);
     assertEquals([asked, removed], [[], []]);
   }
 });
 
-Deno.test("recheck: a container as it should be passes unnoticed", async () => {
+Deno.test("second line: a container as it should be passes unnoticed", async () => {
   for (
     const mounts of [
       [],
@@ -123,8 +126,8 @@ Deno.test("recheck: a container as it should be passes unnoticed", async () => {
       [{ type: "tmpfs" }, { type: "image", name: "b" }],
     ]
   ) {
-    const { recheck, log, asked, removed } = await secondLine({ mounts });
-    assertEquals(said(await recheck.judge(created())), "allowed");
+    const { secondLine, log, asked, removed } = await open({ mounts });
+    assertEquals(said(await secondLine.decide(created())), "allowed");
     assertEquals({ log, asked, removed }, {
       log: [],
       asked: [ID],
@@ -133,7 +136,7 @@ Deno.test("recheck: a container as it should be passes unnoticed", async () => {
   }
 });
 
-Deno.test("recheck: one with a volume is removed, with an alert, and refused", async () => {
+Deno.test("second line: one with a volume is removed, with an alert, and refused", async () => {
   const cases: [mounts: Mount[], what: string][] = [
     [[{ type: "volume", name: ANONYMOUS }], "an anonymous volume at /x0"],
     [
@@ -143,8 +146,8 @@ Deno.test("recheck: one with a volume is removed, with an alert, and refused", a
     [[{ type: "cluster" }], "a mount of type cluster at /x0"],
   ];
   for (const [mounts, what] of cases) {
-    const { recheck, log, removed } = await secondLine({ mounts });
-    const decision = await recheck.judge(created());
+    const { secondLine, log, removed } = await open({ mounts });
+    const decision = await secondLine.decide(created());
     const denial = `volumes are not allowed: container ${
       ID.slice(0, 12)
     } has ${what}`;
@@ -156,27 +159,30 @@ Deno.test("recheck: one with a volume is removed, with an alert, and refused", a
   }
 });
 
-Deno.test("recheck: bind mounts are held against allow-bind once more", async () => {
+Deno.test("second line: bind mounts are held against allow-bind once more", async () => {
   const config = '[volumes]\nallow-bind = ["/no-such-thing/"]';
-  const good = await secondLine({
+  const good = await open({
     config,
     mounts: [{ type: "bind", source: "/no-such-thing/a" }],
   });
-  assertEquals(said(await good.recheck.judge(created())), "allowed");
-  const bad = await secondLine({
+  assertEquals(said(await good.secondLine.decide(created())), "allowed");
+  const bad = await open({
     config,
     mounts: [{ type: "bind", source: "/etc" }],
   });
-  assertMatch(said(await bad.recheck.judge(created())), /^bind mount of \/etc/);
+  assertMatch(
+    said(await bad.secondLine.decide(created())),
+    /^bind mount of \/etc/,
+  );
   assertEquals(bad.removed, [ID]);
 });
 
-Deno.test("recheck: the alert holds the raw request, on one line, and not more than needed", async () => {
-  const { recheck, log } = await secondLine({
+Deno.test("second line: the alert holds the raw request, on one line, and not more than needed", async () => {
+  const { secondLine, log } = await open({
     mounts: [{ type: "volume", name: "data" }],
   });
   const body = `{"Image":"b",\n"ho\u017ftconfig":"${"x".repeat(100_000)}"}`;
-  await recheck.judge(created({
+  await secondLine.decide(created({
     request: {
       ...request("POST /v1.41/containers/create?name=w%0a", body, {
         "X-Odd": "1\n<0>forged",
@@ -200,44 +206,44 @@ Deno.test("recheck: the alert holds the raw request, on one line, and not more t
   assertEquals(log[0].length < 30_000, true, `${log[0].length}`);
 });
 
-Deno.test("recheck: whoever is exempt may have a volume", async () => {
-  const { recheck, asked, removed } = await secondLine({
+Deno.test("second line: whoever is exempt may have a volume", async () => {
+  const { secondLine, asked, removed } = await open({
     config: '[volumes]\nallow-user = ["dwalsh"]',
     mounts: [{ type: "volume", name: "data" }],
   });
   const by = (user: string) =>
-    recheck.judge(created({ request: { ...created().request, user } }));
+    secondLine.decide(created({ request: { ...created().request, user } }));
   assertEquals(said(await by("dwalsh")), "allowed");
   assertEquals([asked, removed], [[], []]);
   assertMatch(said(await by("eve")), /volume "data"/);
   assertMatch(said(await by("")), /volume "data"/);
 });
 
-Deno.test("recheck: a create that made nothing asks nothing", async () => {
+Deno.test("second line: a create that made nothing asks nothing", async () => {
   for (const status of [400, 404, 409, 500, 304]) {
-    const { recheck, asked, log } = await secondLine({
+    const { secondLine, asked, log } = await open({
       mounts: [{ type: "volume" }],
     });
     const body = base64('{"message":"no such image"}');
     assertEquals(
-      said(await recheck.judge(created({ status, body }))),
+      said(await secondLine.decide(created({ status, body }))),
       "allowed",
     );
     assertEquals(
-      said(await recheck.judge(created({ status, body: undefined }))),
+      said(await secondLine.decide(created({ status, body: undefined }))),
       "allowed",
     );
     assertEquals([asked, log], [[], []]);
   }
 });
 
-Deno.test("recheck: a container that is gone already passes", async () => {
-  const { recheck, removed, log } = await secondLine(); // knows no container
-  assertEquals(said(await recheck.judge(created())), "allowed");
+Deno.test("second line: a container that is gone already passes", async () => {
+  const { secondLine, removed, log } = await open(); // knows no container
+  assertEquals(said(await secondLine.decide(created())), "allowed");
   assertEquals([removed, log], [[], []]);
 });
 
-Deno.test("recheck: an answer that names no container is refused, with an alert", async () => {
+Deno.test("second line: an answer that names no container is refused, with an alert", async () => {
   for (
     const body of [
       undefined,
@@ -251,9 +257,9 @@ Deno.test("recheck: an answer that names no container is refused, with an alert"
       "!",
     ]
   ) {
-    const { recheck, log, asked } = await secondLine({ mounts: [] });
+    const { secondLine, log, asked } = await open({ mounts: [] });
     assertMatch(
-      said(await recheck.judge(created({ body }))),
+      said(await secondLine.decide(created({ body }))),
       /^the new container can't be checked: /,
     );
     assertEquals(asked, []);
@@ -262,7 +268,7 @@ Deno.test("recheck: an answer that names no container is refused, with an alert"
   }
 });
 
-Deno.test("recheck: an engine that gives no answer is no yes", async () => {
+Deno.test("second line: an engine that gives no answer is no yes", async () => {
   const fails = () => Promise.reject(new EngineError("gone"));
   const cases: Partial<Engine>[] = [
     { inspectContainer: fails },
@@ -274,12 +280,12 @@ Deno.test("recheck: an engine that gives no answer is no yes", async () => {
     },
   ];
   for (const engine of cases) {
-    const { recheck, log } = await secondLine({
+    const { secondLine, log } = await open({
       mounts: [{ type: "volume", name: "data" }],
       engine,
     });
     assertMatch(
-      said(await recheck.judge(created())),
+      said(await secondLine.decide(created())),
       /^the new container can't be checked: (gone|a bug)/,
     );
     assertMatch(log.join("\n"), /^<3>alert: /m);
@@ -287,12 +293,12 @@ Deno.test("recheck: an engine that gives no answer is no yes", async () => {
   }
 });
 
-Deno.test("recheck: the settings of the moment count", async () => {
+Deno.test("second line: the settings of the moment count", async () => {
   const mounts = [
     { type: "volume", name: "data", source: "", destination: "/x" },
   ];
   let config = await parseConfig("x.toml", "");
-  const recheck = createRecheck({
+  const secondLine = createSecondLine({
     get config() {
       return config;
     },
@@ -304,15 +310,15 @@ Deno.test("recheck: the settings of the moment count", async () => {
     isExempt: () => Promise.resolve(false),
     log: openLog({ debug: false, journal: false, format: "text" }, () => {}),
   });
-  assertEquals(said(await recheck.judge(created())), "allowed");
+  assertEquals(said(await secondLine.decide(created())), "allowed");
   config = await parseConfig("x.toml", "[volumes]");
-  assertMatch(said(await recheck.judge(created())), /volume "data"/);
+  assertMatch(said(await secondLine.decide(created())), /volume "data"/);
 });
 
 /** Posts a response message to a plugin with this second line. */
-async function post(recheck: Recheck, message: string) {
+async function post(secondLine: SecondLine, message: string) {
   const handler = pluginHandler(
-    () => ({ judge: () => ALLOW, recheck }),
+    () => ({ firstLine: () => Promise.resolve(ALLOW), secondLine }),
     openLog({ debug: false, journal: false, format: "text" }, () => {}),
   );
   const { status, body } = await handler({
@@ -334,8 +340,8 @@ async function post(recheck: Recheck, message: string) {
 
 const ALLOWED = '200 {"Allow":true}';
 
-Deno.test("recheck: no other response is decoded, or even JSON for all that matters", async () => {
-  const { recheck, asked } = await secondLine();
+Deno.test("second line: no other response is decoded, or even JSON for all that matters", async () => {
+  const { secondLine, asked } = await open();
   const calls = [
     ["GET", "/v1.41/containers/json?all=1"],
     ["GET", "/containers/create"],
@@ -353,13 +359,13 @@ Deno.test("recheck: no other response is decoded, or even JSON for all that matt
         ',"ResponseBody":"' + "A".repeat(9 * 1024 * 1024), // longer than any message may be
       ]
     ) {
-      assertEquals(await post(recheck, head + rest), ALLOWED, uri);
+      assertEquals(await post(secondLine, head + rest), ALLOWED, uri);
     }
   }
   assertEquals(asked, []);
 });
 
-Deno.test("recheck: a create's response is decoded, and only at 201 is its body", async () => {
+Deno.test("second line: a create's response is decoded, and only at 201 is its body", async () => {
   const message = (more: Record<string, unknown>) =>
     JSON.stringify({
       RequestMethod: "POST",
@@ -369,36 +375,36 @@ Deno.test("recheck: a create's response is decoded, and only at 201 is its body"
       ResponseBody: btoa(JSON.stringify({ Id: ID })),
       ...more,
     });
-  const { recheck, asked } = await secondLine({ mounts: [] });
-  assertEquals(await post(recheck, message({})), ALLOWED);
+  const { secondLine, asked } = await open({ mounts: [] });
+  assertEquals(await post(secondLine, message({})), ALLOWED);
   assertEquals(asked, [ID]);
 
   const notJson = btoa("no JSON");
   assertEquals(
     await post(
-      recheck,
+      secondLine,
       message({ ResponseStatusCode: 404, ResponseBody: notJson }),
     ),
     ALLOWED,
   );
   assertMatch(
-    await post(recheck, message({ ResponseBody: notJson })),
+    await post(secondLine, message({ ResponseBody: notJson })),
     /^200 \{"Allow":false,"Msg":"the new container can't be checked: /,
   );
   assertMatch(
-    await post(recheck, message({ ResponseBody: "!" })),
+    await post(secondLine, message({ ResponseBody: "!" })),
     /^400 .*"Allow":false/,
   );
   // An answer of more than 64 KiB is on its way already.
   assertEquals(
-    await post(recheck, message({ ResponseStatusCode: undefined })),
+    await post(secondLine, message({ ResponseStatusCode: undefined })),
     ALLOWED,
   );
   assertEquals(asked, [ID]);
 });
 
-Deno.test("recheck: a message whose call can't be told is decoded", async () => {
-  const { recheck, asked } = await secondLine({ mounts: [] });
+Deno.test("second line: a message whose call can't be told is decoded", async () => {
+  const { secondLine, asked } = await open({ mounts: [] });
   // Other order, spaces: no engine writes it so, and then it is read as what it is.
   const message = JSON.stringify({
     ResponseBody: btoa(JSON.stringify({ Id: ID })),
@@ -406,15 +412,15 @@ Deno.test("recheck: a message whose call can't be told is decoded", async () => 
     RequestUri: "/containers/create",
     RequestMethod: "POST",
   });
-  assertEquals(await post(recheck, message), ALLOWED);
-  assertEquals(await post(recheck, ` ${message}`), ALLOWED);
+  assertEquals(await post(secondLine, message), ALLOWED);
+  assertEquals(await post(secondLine, ` ${message}`), ALLOWED);
   assertEquals(asked, [ID, ID]);
   for (const broken of ["", "{", "null", "[]", '{"RequestMethod":"POST"']) {
-    assertMatch(await post(recheck, broken), /^400 .*"Allow":false/);
+    assertMatch(await post(secondLine, broken), /^400 .*"Allow":false/);
   }
 });
 
-Deno.test("recheck: an answer that was too long takes back what is young, and nothing else", async () => {
+Deno.test("second line: an answer that was too long takes back what is young, and nothing else", async () => {
   const now = Date.now();
   const removed: string[] = [];
   const container = (id: string, created: number) => ({
@@ -428,8 +434,8 @@ Deno.test("recheck: an answer that was too long takes back what is young, and no
     container("long-ago", now - 3_600_000),
     container("young", now + 1000),
   ];
-  const recheckWith = async (config: string) =>
-    createRecheck({
+  const secondLineWith = async (config: string) =>
+    createSecondLine({
       config: await parseConfig("x.toml", config),
       engine: engineWith({
         // The list tells whole seconds, rounded down.
@@ -449,19 +455,19 @@ Deno.test("recheck: an answer that was too long takes back what is young, and no
       log: openLog({ debug: false, journal: false, format: "text" }, () => {}),
     });
   const ahead = { ...created(), status: 0, body: undefined };
-  const recheck = await recheckWith("[volumes]");
+  const secondLine = await secondLineWith("[volumes]");
   const route = routeOf(ahead.request)!;
-  assertEquals(said(await recheck.admit(ahead.request, route)), "allowed");
+  assertEquals(said(await secondLine.admit(ahead.request, route)), "allowed");
   assertMatch(
-    said(await recheck.judge(ahead)),
+    said(await secondLine.decide(ahead)),
     /container young has volume "data"/,
   );
   assertEquals(removed, ["young"]);
 
   // Where somebody is exempt, it could be theirs.
   const exempt = '[volumes]\nallow-user = ["dwalsh"]';
-  const careful = await recheckWith(exempt);
+  const careful = await secondLineWith(exempt);
   await careful.admit(ahead.request, route);
-  assertEquals(said(await careful.judge(ahead)), "allowed");
+  assertEquals(said(await careful.decide(ahead)), "allowed");
   assertEquals(removed, ["young"]);
 });

@@ -1,21 +1,22 @@
 /**
- * The second line: what the engine recorded of a new container, against what its
- * request said.
+ * The second line: what came of a call, before the client has the answer. It
+ * holds what the engine recorded of a new container against what its request said.
  *
  * @module
  */
+import type { AuthzRequest, AuthzResponse } from "../call/authz.ts";
+import { type EndpointName, type Route, routeOf } from "../call/endpoints.ts";
 import type { Config } from "../config/config.ts";
 import type { ContainerFacts } from "../engine/engine.ts";
-import type { Exemptions } from "./exemptions.ts";
-import { describe, type JudgeOptions } from "./request.ts";
 import { ALLOW, type Decision, deny } from "../policy/decision.ts";
+import { decideContainer } from "../policy/volumes.ts";
 import { shown } from "../text.ts";
-import { judgeContainerMounts } from "../policy/volumes.ts";
-import { type EndpointName, type Route, routeOf } from "../call/endpoints.ts";
-import type { AuthzRequest, AuthzResponse } from "../call/authz.ts";
+import { describe } from "./describe.ts";
+import type { Exemptions } from "./exemptions.ts";
+import type { LineOptions } from "./options.ts";
 
 /** Looks again when the engine has served a call. */
-export interface Recheck {
+export interface SecondLine {
   /**
    * Takes note of a create that the first line lets through, and holds back calls
    * to a container that may be what comes of one.
@@ -24,26 +25,30 @@ export interface Recheck {
    * @param route Its row in the endpoint table.
    * @returns Whether it may go on. It never throws.
    */
-  admit(request: AuthzRequest, route: Route): Promise<Decision> | Decision;
+  admit(request: AuthzRequest, route: Route): Promise<Decision>;
   /**
+   * Says whether a call is looked at again.
+   *
    * @param call The call that was served.
    * @returns Whether the rest of the message has to be read.
    */
   concerns(call: Pick<AuthzRequest, "method" | "uri">): boolean;
   /**
+   * Decides whether the client may have the engine's answer.
+   *
    * @param response What the engine answered.
-   * @returns Whether the client may have it. It never throws.
+   * @returns The decision. It never throws.
    */
-  judge(response: AuthzResponse): Promise<Decision>;
+  decide(response: AuthzResponse): Promise<Decision>;
 }
 
 /**
- * How long a create may take, in milliseconds: where another plugin refuses it
- * after us, we are never told that it is over.
+ * How long a create may take, in milliseconds: if another plugin refuses it after
+ * us, we are never told that it is over.
  */
 const CREATE_TIME = 30_000;
 
-/** The calls by which a new container could be had before it is judged. */
+/** The calls by which a new container could be had before it is checked. */
 const CONTAINER_CALLS: ReadonlySet<EndpointName> = new Set([
   "container start",
   "container restart",
@@ -68,7 +73,7 @@ const SHOWN_BODY = 16 * 1024;
  * @param options What it works with.
  * @returns The second line.
  */
-export function createRecheck(options: JudgeOptions): Recheck {
+export function createSecondLine(options: LineOptions): SecondLine {
   const { engine, isExempt, log } = options;
   /** When the creates that are under way began, the oldest first. */
   const underWay: number[] = [];
@@ -85,7 +90,7 @@ export function createRecheck(options: JudgeOptions): Recheck {
   ): Promise<Decision> {
     if (await isExempt(request.user, policy)) return ALLOW;
     const container = await engine.inspectContainer(subject);
-    if (container) return judgeContainerMounts(policy, subject, container);
+    if (container) return await decideContainer(policy, subject, container);
     return isCreating()
       ? deny(
         "recheck",
@@ -114,7 +119,7 @@ export function createRecheck(options: JudgeOptions): Recheck {
     return decision;
   }
 
-  async function judge(
+  async function decide(
     { request, status, body }: AuthzResponse,
   ): Promise<Decision> {
     const policy = options.config.volumes;
@@ -128,7 +133,8 @@ export function createRecheck(options: JudgeOptions): Recheck {
     for (const container of containers) {
       if (!container) continue; // Gone already.
       const { id } = container;
-      const decision = judgeContainerMounts(policy, id.slice(0, 12), container);
+      const name = id.slice(0, 12);
+      const decision = await decideContainer(policy, name, container);
       if (decision.allow) continue;
       verdict = decision;
       log.error(
@@ -141,9 +147,9 @@ export function createRecheck(options: JudgeOptions): Recheck {
   }
 
   /**
-   * An answer that was too long to be shown names no container. Where nobody is
-   * exempt, what is younger than the oldest create under way, and forbidden, is
-   * nobody's by right.
+   * An answer that was too long to be shown names no container. If nobody is
+   * exempt, nobody may have made a forbidden container that is younger than the
+   * oldest create under way.
    */
   async function youngContainers(
     { allowUser, allowGroup }: Exemptions,
@@ -163,7 +169,7 @@ export function createRecheck(options: JudgeOptions): Recheck {
   }
 
   return {
-    admit(request, { endpoint, subject }) {
+    async admit(request, { endpoint, subject }) {
       const policy = options.config.volumes;
       if (!policy?.enforce) return ALLOW;
       if (endpoint.name === "container create") {
@@ -171,7 +177,7 @@ export function createRecheck(options: JudgeOptions): Recheck {
         return ALLOW;
       }
       return CONTAINER_CALLS.has(endpoint.name) && isCreating()
-        ? holdOrRefuse(request, policy, subject)
+        ? await holdOrRefuse(request, policy, subject)
         : ALLOW;
     },
 
@@ -180,9 +186,9 @@ export function createRecheck(options: JudgeOptions): Recheck {
         routeOf(call)?.endpoint.name === "container create";
     },
 
-    async judge(response) {
+    async decide(response) {
       try {
-        return await judge(response);
+        return await decide(response);
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
         log.error(

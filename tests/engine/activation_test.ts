@@ -2,8 +2,9 @@
  * Where the plugin listens: on a socket of its own, on one that systemd passes, from source and as the executable.
  */
 
-import { sleep, which } from "./dockerd.ts";
-import { makeExecutable } from "./executable.ts";
+import { exists, sleep, whyNo } from "../helpers/programs.ts";
+import { unless } from "../helpers/unless.ts";
+import { whyNoExecutable } from "./executable.ts";
 import { engineTest, type Harness } from "./harness.ts";
 import { exchange, request } from "./raw_http.ts";
 import { assert, assertEquals, passes, refused } from "./verdict.ts";
@@ -15,18 +16,23 @@ const LINUX = Deno.build.os === "linux";
 interface Plugin {
   kind: "source" | "executable";
   command: string[];
+  /** Why there is none. */
+  skip?: string;
 }
 
-const ACTIVATE = await which("systemd-socket-activate");
-if (!ACTIVATE) {
-  console.error(
-    "SKIPPED: tests of a socket that systemd passes: no systemd-socket-activate: install systemd",
-  );
-}
-const source: Plugin = { kind: "source", command: await startTask() };
-const executable = LINUX ? await executableIfAny() : undefined;
-const plugins = executable ? [source, executable] : [source];
-if (!executable) Deno.test.ignore("executable: all that source does", () => {});
+const noActivate = LINUX
+  ? await whyNo({ "systemd-socket-activate": "systemd" })
+  : "systemd runs on Linux only";
+const executable = await makeTemporary();
+const plugins: Plugin[] = [
+  { kind: "source", command: await startTask() },
+  {
+    kind: "executable",
+    command: [executable.file],
+    skip: executable.failure,
+  },
+];
+const [source] = plugins;
 
 /** The command of the task `start`, so that it runs with its permissions. */
 async function startTask(): Promise<string[]> {
@@ -37,24 +43,15 @@ async function startTask(): Promise<string[]> {
   return [Deno.execPath(), ...rest.slice(0, -1), `${ROOT}main.ts`];
 }
 
-/** Makes the executable; says why where it can't be made. */
-async function executableIfAny(): Promise<Plugin | undefined> {
-  try {
-    const dir = await Deno.makeTempDir({ prefix: "dpp-compile-" });
-    globalThis.addEventListener(
-      "unload",
-      () => Deno.removeSync(dir, { recursive: true }),
-    );
-    const file = `${dir}/docker-policy-plugin`;
-    await makeExecutable(file);
-    return { kind: "executable", command: [file] };
-  } catch (error) {
-    console.error(
-      `SKIPPED: tests of the executable, which can't be made here: ${
-        error instanceof Error ? error.message : error
-      }`,
-    );
-  }
+/** Makes the executable, or tells why it can't be made. */
+async function makeTemporary(): Promise<{ file: string; failure?: string }> {
+  const dir = await Deno.makeTempDir({ prefix: "dpp-compile-" });
+  globalThis.addEventListener(
+    "unload",
+    () => Deno.removeSync(dir, { recursive: true }),
+  );
+  const file = `${dir}/docker-policy-plugin`;
+  return { file, failure: await whyNoExecutable(file) };
 }
 
 /** A plugin that was started, whatever becomes of it. */
@@ -135,11 +132,10 @@ function socketTest(
     dir: string,
     start: (command: string[], env?: Record<string, string>) => Process,
   ) => Promise<void>,
-  ignore = false,
+  skip?: string,
 ): void {
-  Deno.test({
+  Deno.test(unless(LINUX ? skip : "its sockets are Linux's", {
     name,
-    ignore: ignore || !LINUX,
     sanitizeOps: false,
     sanitizeResources: false,
     fn: async () => {
@@ -157,11 +153,7 @@ function socketTest(
         await Deno.remove(dir, { recursive: true });
       }
     },
-  });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
+  }));
 }
 
 /** The plugin's answer to the engine's first question. */
@@ -181,7 +173,7 @@ async function tcpPorts(pid: number): Promise<string> {
     .join("\n");
 }
 
-for (const { kind, command } of plugins) {
+for (const { kind, command, skip } of plugins) {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     socketTest(
       `${kind}: its own socket, until ${signal}`,
@@ -227,6 +219,7 @@ for (const { kind, command } of plugins) {
       assert(took < 5000, `stopping took ${took} ms`);
       assertEquals(await exists(socket), false, "the socket file was left");
     },
+    skip,
   );
 
   socketTest(`${kind}: a dead socket file is replaced`, async (dir, start) => {
@@ -240,7 +233,7 @@ for (const { kind, command } of plugins) {
     const second = start([...command, ...argsFor(socket)]);
     await second.says("listening");
     assertEquals(await activate(socket), IMPLEMENTS);
-  });
+  }, skip);
 
   socketTest(
     `${kind}: a live socket is an error that names who holds it`,
@@ -258,6 +251,7 @@ for (const { kind, command } of plugins) {
       );
       assertEquals(await exists(socket), true, "the holder's file is gone");
     },
+    skip,
   );
 
   socketTest(
@@ -271,6 +265,7 @@ for (const { kind, command } of plugins) {
       assert(plugin.log.includes(`${socket} is not a socket`), plugin.log);
       assertEquals(await Deno.readTextFile(socket), "mine");
     },
+    skip,
   );
 
   socketTest(
@@ -285,6 +280,7 @@ for (const { kind, command } of plugins) {
       assertEquals(await activate(socket), IMPLEMENTS);
       assertEquals(await tcpPorts(plugin.pid), "");
     },
+    skip,
   );
 
   socketTest(
@@ -300,6 +296,7 @@ for (const { kind, command } of plugins) {
       assert(!plugin.log.includes("listening"), plugin.log);
       assertEquals(await exists(`${dir}/p.sock`), false);
     },
+    skip,
   );
 
   socketTest(
@@ -316,7 +313,7 @@ for (const { kind, command } of plugins) {
       assert(plugin.log.includes("systemd passes 2 sockets"), plugin.log);
       assertEquals(await exists(`${dir}/own.sock`), false);
     },
-    !ACTIVATE,
+    skip ?? noActivate,
   );
 }
 
@@ -338,14 +335,21 @@ socketTest(
     assertEquals(code, 1, plugin.log);
     assert(plugin.log.includes(`TCP port ${port}`), plugin.log);
   },
-  !ACTIVATE,
+  noActivate,
 );
 
 /** The command that waits for a connection, then runs what follows and passes the sockets, as systemd would. */
 function activated(sockets: string[]): string[] {
   const listens = sockets.flatMap((each) => ["--listen", each]);
   // It hands on no variable that is not named.
-  return [ACTIVATE ?? "", ...listens, "-E", "DENO_DIR", "-E", "NO_COLOR"];
+  return [
+    "systemd-socket-activate",
+    ...listens,
+    "-E",
+    "DENO_DIR",
+    "-E",
+    "NO_COLOR",
+  ];
 }
 
 /** Makes the first connection, once somebody listens. */
@@ -407,15 +411,8 @@ for (const plugin of plugins) {
       process.signal("SIGKILL");
       await process.ended();
     }
-  });
+  }, { skip: plugin.skip });
 
-  if (!ACTIVATE) {
-    Deno.test.ignore(
-      `${plugin.kind}: an engine asks systemd's socket`,
-      () => {},
-    );
-    continue;
-  }
   engineTest(
     `${plugin.kind}: an engine asks systemd's socket`,
     async (t, h) => {
@@ -429,19 +426,24 @@ for (const plugin of plugins) {
       try {
         await process.says("Listening on");
         await connectTo(h.pluginSocket);
-        if (await tooOld(process)) {
+        const old = await tooOld(process);
+        if (old) {
           await t.step("its Deno can't take it over, and says so", async () => {
             const { code } = await process.ended();
             assertEquals(code, 1);
             assertEquals(await exists(h.pluginSocket), true);
           });
-          return;
         }
-        await t.step("volumes are refused, bind mounts run", () => guards(h));
-        await t.step("it listens on no TCP port", async () => {
+        const step = (name: string, fn: () => Promise<void>) =>
+          t.step(unless(old ? "its Deno can't take it over" : undefined, {
+            name,
+            fn,
+          }));
+        await step("volumes are refused, bind mounts run", () => guards(h));
+        await step("it listens on no TCP port", async () => {
           assertEquals(await tcpPorts(process.pid), "");
         });
-        await t.step("stopping leaves systemd's file alone", async () => {
+        await step("stopping leaves systemd's file alone", async () => {
           process.signal("SIGTERM");
           const { code, took } = await process.ended();
           assertEquals(code, 0, process.log);
@@ -454,6 +456,7 @@ for (const plugin of plugins) {
         await Deno.remove(h.pluginSocket).catch(() => {});
       }
     },
+    { skip: plugin.skip ?? noActivate },
   );
 }
 

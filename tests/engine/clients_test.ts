@@ -2,7 +2,7 @@
  * The clients that people use do a full normal day through the plugin, with all policies on, and notice nothing.
  */
 
-import { which } from "./dockerd.ts";
+import { exists, run, which } from "../helpers/programs.ts";
 import { engineTest, type Harness } from "./harness.ts";
 import { rootFileSystem } from "./images.ts";
 import { assert, assertEquals } from "./verdict.ts";
@@ -17,30 +17,27 @@ const CLIENTS = new URL("clients/", import.meta.url).pathname;
 /** A Python with docker-py: Debian's packages are for its own. */
 async function pythonWithDocker(): Promise<string | undefined> {
   for (const python of ["/usr/bin/python3", await which("python3")]) {
-    if (!python || !(await which(python.slice(python.lastIndexOf("/") + 1)))) {
-      continue;
-    }
-    const found = await new Deno.Command(python, {
-      args: ["-c", "import docker; docker.DockerClient"],
-      stderr: "null",
-    }).output().catch(() => undefined);
-    if (found?.success) return python;
+    if (!python || !(await exists(python))) continue;
+    const { code } = await run([
+      python,
+      "-c",
+      "import docker; docker.DockerClient",
+    ]);
+    if (code === 0) return python;
   }
-  console.error("SKIPPED: docker-py: not installed: install python3-docker");
 }
 
-async function dockerodeIsThere(): Promise<boolean> {
-  const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["cache", "--quiet", "--no-config", "--no-lock", DOCKERODE],
-    stdout: "null",
-    stderr: "null",
-  }).output();
-  if (!success) console.error(`SKIPPED: dockerode: can't get ${DOCKERODE}`);
-  return success;
+async function whyNoDockerode(): Promise<string | undefined> {
+  const { code } = await run([
+    ...[Deno.execPath(), "cache", "--quiet", "--no-config", "--no-lock"],
+    DOCKERODE,
+  ]);
+  return code === 0 ? undefined : `can't get ${DOCKERODE}`;
 }
 
 const PYTHON = await pythonWithDocker();
-const HAS_DOCKERODE = await dockerodeIsThere();
+const noPython = PYTHON ? undefined : "no docker-py: install python3-docker";
+const noDockerode = await whyNoDockerode();
 
 /** What a client finds on the host, at the same place for the engine. */
 interface Desk {
@@ -69,54 +66,42 @@ async function day(
   assertEquals((await h.state()).volumes, []);
 }
 
-/** Runs a client that is a program; what it did so far is part of the error where it fails. */
+/** Runs a client that is a program; what it did so far is part of the error if it fails. */
 async function runClient(program: string, args: string[]): Promise<void> {
-  const { success, stdout, stderr } = await new Deno.Command(program, {
-    args,
+  const { code, stdout, stderr } = await run([program, ...args], {
     env: { NO_COLOR: "1" },
-    stdin: "null",
-    signal: AbortSignal.timeout(180_000),
-  }).output();
-  const text = new TextDecoder();
-  assert(
-    success,
-    `after:\n${text.decode(stdout)}\nit said:\n${text.decode(stderr)}`,
-  );
+    timeout: 180_000,
+  });
+  assert(code === 0, `after:\n${stdout}\nit said:\n${stderr}`);
 }
 
-if (!PYTHON) Deno.test.ignore("docker-py: a day's work", () => {});
-else {
-  engineTest("docker-py: a day's work", async (_t, h) => {
-    await day(h, ({ root, bind }) =>
-      runClient(PYTHON, [
-        `${CLIENTS}docker_py.py`,
-        ...[h.dockerd.socket, root, bind],
-      ]));
-  });
-}
+engineTest("docker-py: a day's work", async (_t, h) => {
+  await day(h, ({ root, bind }) =>
+    runClient(PYTHON ?? "", [
+      `${CLIENTS}docker_py.py`,
+      ...[h.dockerd.socket, root, bind],
+    ]));
+}, { skip: noPython });
 
-if (!HAS_DOCKERODE) Deno.test.ignore("dockerode: a day's work", () => {});
-else {
-  engineTest("dockerode: a day's work", async (_t, h) => {
-    await day(h, async ({ root, bind }) => {
-      // Its build takes a tar; the image is that of the import before it.
-      await Deno.writeTextFile(
-        `${bind}/Dockerfile`,
-        "FROM js:1\nRUN echo built >/made\n",
-      );
-      await runClient(
-        "tar",
-        ["cf", `${bind}/context.tar`, "-C", bind]
-          .concat("Dockerfile"),
-      );
-      await runClient(Deno.execPath(), [
-        ...["run", "-A", "--quiet", "--no-config", "--no-lock"],
-        `${CLIENTS}dockerode.ts`,
-        ...[DOCKERODE, h.dockerd.socket, root, bind],
-      ]);
-    });
+engineTest("dockerode: a day's work", async (_t, h) => {
+  await day(h, async ({ root, bind }) => {
+    // Its build takes a tar; the image is that of the import before it.
+    await Deno.writeTextFile(
+      `${bind}/Dockerfile`,
+      "FROM js:1\nRUN echo built >/made\n",
+    );
+    await runClient(
+      "tar",
+      ["cf", `${bind}/context.tar`, "-C", bind]
+        .concat("Dockerfile"),
+    );
+    await runClient(Deno.execPath(), [
+      ...["run", "-A", "--quiet", "--no-config", "--no-lock"],
+      `${CLIENTS}dockerode.ts`,
+      ...[DOCKERODE, h.dockerd.socket, root, bind],
+    ]);
   });
-}
+}, { skip: noDockerode });
 
 engineTest("docker: a day's work", async (_t, h) => {
   await day(h, async ({ root, bind }) => {

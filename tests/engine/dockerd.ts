@@ -2,24 +2,26 @@
  * A dockerd of the tests' own: where it comes from, and its start, reload and stop.
  *
  * `ENGINE` names the generation. Unset, it is whatever `dockerd` is on the PATH. `20`, `26` and `28` are the
- * engines of Debian bookworm, trixie and sid: the one on the PATH where its version fits, else one in a root
- * file system that debootstrap makes once, under `ENGINES` (default /var/tmp/engines).
+ * engines of Debian bookworm, trixie and sid: the one on the PATH if its version fits, else one in a root
+ * file system that debootstrap makes once, under `ENGINES` (default /var/tmp/engines). Debian has no `29`: its
+ * tests are skipped unless there is a root file system with it, `root29` in the same place.
  *
- * `ENGINE_STORE=containerd` has Docker 24 and later keep images in containerd's store, the default from 29 on.
+ * `ENGINE_STORE=containerd` has Docker 24 to 28 keep images in containerd's store, the default from 29 on.
  *
  * `dockerd.sh` does the part that needs a shell, and says how an engine is kept apart from the host's.
  */
 
-/** Where root file systems and the borrowed busybox are kept between runs. */
-const STORE = Deno.env.get("ENGINES") ?? "/var/tmp/engines";
+import { makeTree, once, STORE } from "../helpers/debian.ts";
+import { exists, must, sleep, which } from "../helpers/programs.ts";
 
-const DEBIAN = "http://deb.debian.org/debian";
+export { sleep, which };
 
-/** The Debian suite that has each generation, and the version that tells it is there already. */
-const GENERATIONS: Record<string, { suite: string; version: string }> = {
-  "20": { suite: "bookworm", version: "20.10." },
-  "26": { suite: "trixie", version: "26." },
-  "28": { suite: "sid", version: "28." },
+/** The generations, and the Debian suite that has each. */
+const SUITES: Record<string, string | undefined> = {
+  "20": "bookworm",
+  "26": "trixie",
+  "28": "sid",
+  "29": undefined,
 };
 
 /** A dockerd to start, and the client that belongs to it. */
@@ -30,40 +32,52 @@ interface Program {
   client: string;
 }
 
+/** The major version of the engine that the tests get; 0 if there is none. */
+export async function engineMajor(): Promise<number> {
+  return Number(Deno.env.get("ENGINE")) || parseInt(await versionOnPath()) || 0;
+}
+
+/** Whether that engine keeps several platforms' images behind a name, unless its test says otherwise. */
+export async function keepsPlatforms(): Promise<boolean> {
+  return Deno.env.get("ENGINE_STORE") === "containerd" ||
+    await engineMajor() >= 29;
+}
+
 /**
- * Why no engine can be started here, or undefined when one can.
+ * Why no engine can be started here, or undefined if one can.
  *
- * @returns a reason with the way out, for a line that says what was skipped
- * @throws Error when `ENGINE` asks for a generation: who names one wants its tests run, not left out
+ * @returns A reason with the way out, for the name of a test that is skipped.
+ * @throws {Error} If `ENGINE` asks for a generation that could be had: who names one wants its tests run, not skipped.
  */
 export async function whyNoEngine(): Promise<string | undefined> {
   const wanted = Deno.env.get("ENGINE");
   const reason = await whyNot(wanted);
-  if (reason && wanted) throw new Error(`ENGINE=${wanted}: ${reason}`);
+  if (reason && wanted && wanted !== "29") {
+    throw new Error(`ENGINE=${wanted}: ${reason}`);
+  }
   return reason;
 }
 
 async function whyNot(wanted: string | undefined): Promise<string | undefined> {
-  if (wanted && !(wanted in GENERATIONS)) {
+  if (wanted && !(wanted in SUITES)) {
     return `no such engine: use one of ${
-      Object.keys(GENERATIONS).join(", ")
+      Object.keys(SUITES).join(", ")
     }, or leave ENGINE unset`;
   }
   if (Deno.build.os !== "linux") return "dockerd runs on Linux only";
   if (Deno.uid() !== 0) return "dockerd needs root: run the tests as root";
   if (!(await which("unshare"))) return "no unshare: install util-linux";
-  if (!wanted && !(await which("dockerd"))) {
-    return "no dockerd: install docker.io and run as root";
+  if (!wanted) {
+    return await which("dockerd") ? undefined : "no dockerd: install docker.io";
   }
-  if (
-    wanted && !(await onPath(wanted)) &&
-    !(await exists(`${STORE}/root${wanted}/usr/sbin/dockerd`))
-  ) {
-    if (!(await which("debootstrap"))) {
-      return "no such dockerd here, and no debootstrap to make one: install it";
-    }
+  const tree = treeOf(wanted);
+  if (await onPath(wanted) || await exists(`${tree}/usr/sbin/dockerd`)) {
+    return undefined;
   }
-  return undefined;
+  if (!SUITES[wanted]) return `no Docker ${wanted}: ${tree} has none`;
+  return await which("debootstrap")
+    ? undefined
+    : "no such dockerd here, and no debootstrap to make one: install it";
 }
 
 /** How an engine is to be started. */
@@ -83,7 +97,7 @@ export class Dockerd {
   /** The path of its API socket. */
   readonly socket: string;
   /** Whether it keeps several platforms' images behind one name: containerd's store does. */
-  readonly keepsPlatforms = Deno.env.get("ENGINE_STORE") === "containerd";
+  readonly keepsPlatforms: boolean;
   /** The path of a static busybox, for images and for what a root file system lacks. */
   readonly busybox: string;
 
@@ -96,8 +110,10 @@ export class Dockerd {
     dir: string,
     program: Program,
     busybox: string,
+    keepsPlatforms: boolean,
     options: DockerdOptions,
   ) {
+    this.keepsPlatforms = keepsPlatforms;
     this.dir = dir;
     this.socket = `${dir}/docker.sock`;
     this.busybox = busybox;
@@ -115,7 +131,13 @@ export class Dockerd {
     const busybox = await findBusybox();
     // Not under /tmp, which is often an overlay that dockerd can't put its own overlays on.
     const dir = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "dpp-" });
-    const dockerd = new Dockerd(dir, program, busybox, options);
+    const dockerd = new Dockerd(
+      dir,
+      program,
+      busybox,
+      await keepsPlatforms(),
+      options,
+    );
     await Deno.mkdir(`${dir}/plugins`);
     await Deno.mkdir(`${dir}/run`);
     await Deno.mkdir(`${dir}/client`);
@@ -279,24 +301,6 @@ export class Dockerd {
   }
 }
 
-/** Waits, in milliseconds. */
-export function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-/** Where a program is on the PATH. */
-export async function which(program: string): Promise<string | undefined> {
-  const folders = [
-    ...(Deno.env.get("PATH") ?? "").split(":"),
-    "/usr/sbin",
-    "/sbin",
-  ];
-  for (const folder of folders) {
-    if (await exists(`${folder}/${program}`)) return `${folder}/${program}`;
-  }
-  return undefined;
-}
-
 async function findProgram(): Promise<Program> {
   const wanted = Deno.env.get("ENGINE");
   if (!wanted || await onPath(wanted)) {
@@ -311,53 +315,25 @@ async function findProgram(): Promise<Program> {
     }
     return { tree: "-", client };
   }
-  const tree = `${STORE}/root${wanted}`;
-  if (
-    !(await exists(`${tree}/usr/sbin/dockerd`)) ||
-    !(await exists(`${tree}/usr/bin/docker`))
-  ) {
-    await makeTree(tree, GENERATIONS[wanted].suite);
+  const tree = treeOf(wanted);
+  await makeTree(tree, SUITES[wanted] ?? "", ["docker.io", "ca-certificates"]);
+  // From trixie on the client is a package of its own.
+  if (!(await exists(`${tree}/usr/bin/docker`))) {
+    await once(tree, ADD_CLIENT);
   }
   return { tree, client: "/usr/bin/docker" };
 }
 
-/** Makes a root file system with Debian's docker, once, even when several test files want it at a time. */
-async function makeTree(tree: string, suite: string): Promise<void> {
-  console.error(
-    `making ${tree} from Debian ${suite}, once; this takes a minute`,
-  );
-  await Deno.mkdir(STORE, { recursive: true });
-  // From trixie on the client is a package of its own, docker-cli; a tree made without it gets it now.
-  const script = `
-    set -eu
-    if [ ! -x "$1/usr/sbin/dockerd" ]; then
-      rm -rf --one-file-system "$1" "$1.part"
-      debootstrap --variant=minbase --include=docker.io,ca-certificates "$2" "$1.part" "$3" >&2
-      mv "$1.part" "$1"
-    fi
-    [ -x "$1/usr/bin/docker" ] || chroot "$1" sh -c "
-      export DEBIAN_FRONTEND=noninteractive
-      apt-get update -qq -o Acquire::Check-Valid-Until=false && # a mirror may lag behind
-        apt-get install -qq --no-install-recommends docker-cli" >&2`;
-  await run("flock", [
-    `${tree}.lock`,
-    "sh",
-    "-c",
-    script,
-    "sh",
-    tree,
-    suite,
-    await mirror(),
-  ]);
+/** The root file system of a generation. */
+function treeOf(generation: string): string {
+  return `${STORE}/root${generation}`;
 }
 
-/** The Debian mirror that this host uses, if it is a Debian. */
-async function mirror(): Promise<string> {
-  const sources = await Deno.readTextFile(
-    "/etc/apt/sources.list.d/debian.sources",
-  ).catch(() => "");
-  return sources.match(/^URIs:\s*(\S+)/m)?.[1] ?? DEBIAN;
-}
+const ADD_CLIENT = `
+  [ -x "$1/usr/bin/docker" ] || chroot "$1" sh -c "
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq -o Acquire::Check-Valid-Until=false && # a mirror may lag behind
+      apt-get install -qq --no-install-recommends docker-cli" >&2`;
 
 async function findBusybox(): Promise<string> {
   const kept = `${STORE}/busybox`;
@@ -375,9 +351,8 @@ async function findBusybox(): Promise<string> {
       { apt-get update -qq >&2; apt-get download -qq -o APT::Sandbox::User=root busybox-static >&2; }
     dpkg-deb -x busybox-static*.deb .
     find . -name busybox -type f -exec mv {} "$1" \\;`;
-  await Deno.mkdir(STORE, { recursive: true });
   try {
-    await run("flock", [`${kept}.lock`, "sh", "-c", script, "sh", kept]);
+    await once(kept, script);
   } catch (error) {
     throw new Error(
       `the test images need a static busybox: install busybox-static (${error})`,
@@ -397,31 +372,16 @@ async function isStatic(path: string): Promise<boolean> {
 }
 
 async function onPath(generation: string): Promise<boolean> {
-  return (await versionOnPath()).startsWith(GENERATIONS[generation].version);
+  return (await versionOnPath()).startsWith(`${generation}.`);
 }
 
 let version: Promise<string> | undefined;
 
-/** The version of the dockerd on the PATH, as "20.10.24+dfsg1", or "" when there is none. */
+/** The version of the dockerd on the PATH, as "20.10.24+dfsg1", or "" if there is none. */
 function versionOnPath(): Promise<string> {
   return version ??= which("dockerd")
-    .then((path) => path ? run(path, ["--version"]) : "")
+    .then((path) => path ? must([path, "--version"]) : "")
     .then((text) => text.match(/version ([^\s,]+)/)?.[1] ?? "");
-}
-
-async function run(program: string, args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, {
-    args,
-    stdin: "null",
-  }).output();
-  if (!success) {
-    throw new Error(`${program}: ${new TextDecoder().decode(stderr).trim()}`);
-  }
-  return new TextDecoder().decode(stdout);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }
 
 function occurrences(text: string, part: string): number {

@@ -5,6 +5,8 @@
  * from the npm registry (2.9 can't use such a base); otherwise by the Deno that runs the test, which downloads a base.
  */
 
+import { exists, must } from "../helpers/programs.ts";
+
 const ROOT = new URL("../../", import.meta.url).pathname;
 const BUILDER = "deno@2.8.3";
 
@@ -23,13 +25,33 @@ export async function makeExecutable(file: string): Promise<void> {
   );
 }
 
+/**
+ * Makes the executable, if that can be done here.
+ *
+ * @param file Where it goes.
+ * @returns Why it can't be made; undefined if it was.
+ */
+export async function whyNoExecutable(
+  file: string,
+): Promise<string | undefined> {
+  try {
+    await makeExecutable(file);
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    // The last line says what to do.
+    const why = said.slice(said.lastIndexOf("\n") + 1);
+    return `the executable can't be made here: ${why}`;
+  }
+}
+
 /** The base that was put here for machines that can't download one. */
 async function denort(): Promise<string | undefined> {
   const named = Deno.env.get("DENORT_BIN");
   if (named) return named;
   const script = `${ROOT}../shared/tools/denort.sh`;
-  const there = await Deno.stat(script).catch(() => undefined);
-  return there ? (await output(["bash", script])).trim() : undefined;
+  return await exists(script)
+    ? (await output(["bash", script])).trim()
+    : undefined;
 }
 
 /** A Deno that can use that base: this one, or one from the npm registry, kept for the next time. */
@@ -46,19 +68,9 @@ async function builder(): Promise<string> {
   return deno;
 }
 
-/** What a command prints; an error with its last words where it fails. */
-async function output(
-  [program, ...args]: string[],
+function output(
+  command: string[],
   env: Record<string, string> = {},
 ): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, {
-    args,
-    env: { NO_COLOR: "1", ...env },
-    stdin: "null",
-    signal: AbortSignal.timeout(180_000),
-  }).output();
-  const text = new TextDecoder();
-  if (success) return text.decode(stdout);
-  // The last lines say what to do.
-  throw new Error(text.decode(stderr).trim().split("\n").slice(-2).join("\n"));
+  return must(command, { env: { NO_COLOR: "1", ...env }, timeout: 180_000 });
 }

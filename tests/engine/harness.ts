@@ -16,6 +16,9 @@
  * run at a time. Environment: `ENGINE` (dockerd.ts), `DPP_PLUGIN` (plugin.ts).
  */
 
+import { run } from "../helpers/programs.ts";
+import type { Result } from "../helpers/programs.ts";
+import { unless } from "../helpers/unless.ts";
 import { Dockerd, type DockerdOptions, whyNoEngine } from "./dockerd.ts";
 import { rootFileSystem } from "./images.ts";
 import { Plugin, type PluginOptions } from "./plugin.ts";
@@ -27,12 +30,7 @@ import {
   type RequestParts,
 } from "./raw_http.ts";
 
-/** What a command said and how it ended. */
-export interface Result {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
+export type { Result };
 
 /** An answer of the engine's API. */
 export interface ApiAnswer extends Answer {
@@ -61,6 +59,12 @@ export interface State {
   services: string[];
 }
 
+/** How a test is run. */
+export interface TestOptions extends DockerdOptions {
+  /** Why it can't run here, and what helps; undefined if it can. */
+  skip?: string;
+}
+
 /** How the plugin is put in front of an engine. */
 export type GuardOptions = Partial<
   Pick<PluginOptions, "config" | "args" | "host">
@@ -79,23 +83,21 @@ export interface EngineVersion {
 }
 
 const missing = await whyNoEngine();
-if (missing) console.error(`SKIPPED: tests against a real engine: ${missing}`);
 
 /**
  * Registers a test that gets an engine of its own, which is stopped and removed afterwards.
  *
  * @param name of the test
  * @param body the steps; `h` has an engine that no plugin guards yet
- * @param options for dockerd
+ * @param options for dockerd, and `skip`: why it can't run here
  */
 export function engineTest(
   name: string,
   body: (t: Deno.TestContext, h: Harness) => Promise<void>,
-  options: DockerdOptions = {},
+  { skip, ...options }: TestOptions = {},
 ): void {
-  Deno.test({
+  Deno.test(unless(missing ?? skip, {
     name,
-    ignore: missing !== undefined,
     // Processes live on from step to step.
     sanitizeOps: false,
     sanitizeResources: false,
@@ -111,7 +113,7 @@ export function engineTest(
         await h.stop();
       }
     },
-  });
+  }));
 }
 
 /** An engine, and the plugin once `guard` put it in front. */
@@ -232,20 +234,31 @@ export class Harness {
 
   /** Runs the docker client that belongs to this engine. */
   async docker(...args: string[]): Promise<Result> {
-    const client = await this.dockerd.client();
-    const { code, stdout, stderr } = await new Deno.Command(client[0], {
-      args: [...client.slice(1), ...args],
+    return await this.dockerBy(await this.dockerd.client(), args);
+  }
+
+  /**
+   * Runs a client of another engine than this one, or with another environment.
+   *
+   * @param client as `findClients` has it
+   * @param args for it
+   * @param env beside what says which engine to talk to
+   */
+  async dockerBy(
+    client: readonly string[],
+    args: readonly string[],
+    env: Record<string, string> = {},
+  ): Promise<Result> {
+    return await run([...client, ...args], {
       clearEnv: true,
       env: {
         PATH: Deno.env.get("PATH") ?? "",
         HOME: `${this.dir}/client`,
         DOCKER_HOST: `unix://${this.dockerd.socket}`,
         DOCKER_CONFIG: `${this.dir}/client`,
+        ...env,
       },
-      stdin: "null",
-    }).output();
-    const text = new TextDecoder();
-    return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+    });
   }
 
   /**

@@ -3,7 +3,7 @@
  * engine's own calls are answered meanwhile.
  */
 
-import { sleep, which } from "./dockerd.ts";
+import { sleep, whyNo } from "../helpers/programs.ts";
 import { engineTest, type Harness } from "./harness.ts";
 import { answers, PluginProcess } from "./hostile_plugin.ts";
 import { join, request } from "./raw_http.ts";
@@ -19,28 +19,24 @@ const PATIENCE = 15_000;
 
 const encoder = new TextEncoder();
 
-const ACTIVATE = await which("systemd-socket-activate");
-if (!ACTIVATE) {
-  console.error(
-    "SKIPPED: hostile neighbours of systemd's socket: no systemd-socket-activate: install systemd",
-  );
-}
-
-const sockets: { kind: string; wrap: (socket: string) => string[] }[] = [
+const sockets: {
+  kind: string;
+  wrap: (socket: string) => string[];
+  skip?: string;
+}[] = [
   { kind: "its own socket", wrap: () => [] },
-];
-if (ACTIVATE) {
-  sockets.push({
+  {
     kind: "systemd's socket",
     wrap: (socket) => [
-      ...[ACTIVATE, "--listen", socket],
+      ...["systemd-socket-activate", "--listen", socket],
       // It hands on no variable that is not named.
       ...["HOME", "DENO_DIR", "NO_COLOR"].flatMap((name) => ["-E", name]),
     ],
-  });
-}
+    skip: await whyNo({ "systemd-socket-activate": "systemd" }),
+  },
+];
 
-for (const { kind, wrap } of sockets) {
+for (const { kind, wrap, skip } of sockets) {
   engineTest(`a hostile neighbour of ${kind}`, async (t, h) => {
     await h.image("plain:1");
     await using plugin = await PluginProcess.start({
@@ -221,7 +217,7 @@ for (const { kind, wrap } of sockets) {
       },
     );
     await h.dockerd.setPlugins([]);
-  });
+  }, { skip });
 
   // On systemd's socket, Deno's node:http accepts nothing any more after it ran out of files; there the limit is high.
   if (wrap !== sockets[0].wrap) continue;

@@ -11,7 +11,6 @@ import { rootFileSystem } from "./images.ts";
 import { request, type RequestParts } from "./raw_http.ts";
 import {
   allAsked,
-  dockerBy,
   findClients,
   HUB_PORT,
   Registry,
@@ -561,7 +560,7 @@ registryTest("pulls by the docker clients, in every spelling", async (t, h) => {
   };
   for (const [version, client] of clients) {
     const pull = (...args: string[]) => () =>
-      dockerBy(h, client, ["pull", ...args]);
+      h.dockerBy(client, ["pull", ...args]);
     await t.step(`client ${version}: kept out`, () =>
       allKeptOut(lab, [
         ...Object.entries(refusals).map(([image, message]): Refusal => [
@@ -573,7 +572,7 @@ registryTest("pulls by the docker clients, in every spelling", async (t, h) => {
           hub("docker:dind"),
         ],
         [
-          () => dockerBy(h, client, ["run", "--rm", "docker:dind"]),
+          () => h.dockerBy(client, ["run", "--rm", "docker:dind"]),
           hub("docker:dind"),
         ],
         [
@@ -656,7 +655,7 @@ registryTest("docker-image-policy's own file", async (t, h) => {
 
   for (const [version, client] of await findClients()) {
     const pull = (...args: string[]) => () =>
-      dockerBy(h, client, ["pull", ...args]);
+      h.dockerBy(client, ["pull", ...args]);
     await t.step(`client ${version}`, async () => {
       for (
         const [image, manifest] of [
@@ -813,7 +812,7 @@ registryTest("builds, loads and imports", async (t, h) => {
           .map((kit): [string, Call, string[]] => [
             `client ${version}, ${kit === "0" ? "classic" : "BuildKit"}`,
             () =>
-              dockerBy(h, client, ["build", "--no-cache", context], {
+              h.dockerBy(client, ["build", "--no-cache", context], {
                 DOCKER_BUILDKIT: kit,
               }),
             ["evil:1"],

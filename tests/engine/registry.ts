@@ -12,8 +12,10 @@
  * ```
  */
 
-import { type DockerdOptions, sleep, which, whyNoEngine } from "./dockerd.ts";
-import { engineTest, type Harness } from "./harness.ts";
+import { STORE } from "../helpers/debian.ts";
+import { must, run, sleep, whyNo } from "../helpers/programs.ts";
+import type { DockerdOptions } from "./dockerd.ts";
+import { engineTest, type Harness, type TestOptions } from "./harness.ts";
 
 /** The port of the registry that {@link WITH_HUB} lets stand in for Docker Hub. */
 export const HUB_PORT = 5001;
@@ -23,34 +25,24 @@ export const WITH_HUB: DockerdOptions = {
   config: { "registry-mirrors": [`http://127.0.0.1:${HUB_PORT}`] },
 };
 
-const missing = await whyNoRegistry();
-if (missing && !(await whyNoEngine())) {
-  console.error(`SKIPPED: tests with a registry: ${missing}`);
-}
-
-async function whyNoRegistry(): Promise<string | undefined> {
-  for (const program of ["docker-registry", "openssl"]) {
-    if (!(await which(program))) {
-      return `no ${program}: install it, Debian's package has that name`;
-    }
-  }
-  return undefined;
-}
+const missing = await whyNo({
+  "docker-registry": "docker-registry",
+  openssl: "openssl",
+});
 
 /**
  * Registers a test as `engineTest` does, unless no registry can be started here.
  *
  * @param name of the test
  * @param body the steps
- * @param options for dockerd
+ * @param options as `engineTest` takes them
  */
 export function registryTest(
   name: string,
   body: (t: Deno.TestContext, h: Harness) => Promise<void>,
-  options: DockerdOptions = {},
+  options: TestOptions = {},
 ): void {
-  if (missing) Deno.test({ name, ignore: true, fn() {} });
-  else engineTest(name, body, options);
+  engineTest(name, body, { ...options, skip: missing ?? options.skip });
 }
 
 /** A registry on the loop-back of an engine. */
@@ -86,7 +78,7 @@ export class Registry {
         },
       }),
     );
-    const log = await run(h, `${dir}/log`, [
+    const log = await serve(h, `${dir}/log`, [
       "docker-registry",
       "serve",
       `${dir}/config.json`,
@@ -163,7 +155,7 @@ export class WebServer {
           : content,
       );
     }
-    const log = await run(h, `${h.dir}/web.log`, [
+    const log = await serve(h, `${h.dir}/web.log`, [
       h.dockerd.busybox,
       ...["httpd", "-f", "-vv", "-p", `127.0.0.1:${port}`, "-h", dir],
     ]);
@@ -197,36 +189,6 @@ export async function allAsked(
 }
 
 /**
- * Runs a client of another engine than the one that is tested, or with another environment.
- *
- * @param h the engine
- * @param client as `findClients` has it
- * @param args for it
- * @param env beside what says which engine to talk to
- */
-export async function dockerBy(
-  h: Harness,
-  client: readonly string[],
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(client[0], {
-    args: [...client.slice(1), ...args],
-    clearEnv: true,
-    env: {
-      PATH: Deno.env.get("PATH") ?? "",
-      HOME: `${h.dir}/client`,
-      DOCKER_HOST: `unix://${h.dockerd.socket}`,
-      DOCKER_CONFIG: `${h.dir}/client`,
-      ...env,
-    },
-    stdin: "null",
-  }).output();
-  const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-}
-
-/**
  * The docker clients on this machine, one for each generation: that on the PATH, and those in the root file systems
  * that tests of other engines left.
  *
@@ -234,9 +196,8 @@ export async function dockerBy(
  */
 export async function findClients(): Promise<Map<string, string[]>> {
   const commands = [["docker"], ["/usr/bin/docker"]];
-  const store = Deno.env.get("ENGINES") ?? "/var/tmp/engines";
   for (const name of ["root26", "root28"]) {
-    const tree = `${store}/${name}`;
+    const tree = `${STORE}/${name}`;
     // Its libraries are not the host's.
     commands.push([
       `${tree}/lib64/ld-linux-x86-64.so.2`,
@@ -254,15 +215,9 @@ export async function findClients(): Promise<Map<string, string[]>> {
 }
 
 async function generationOf(command: string[]): Promise<string | undefined> {
-  try {
-    const { stdout } = await new Deno.Command(command[0], {
-      args: [...command.slice(1), "--version"],
-      stderr: "null",
-    }).output();
-    return new TextDecoder().decode(stdout).match(/version ([0-9]+)/)?.[1];
-  } catch {
-    return undefined; // There is no such program.
-  }
+  // There may be no such program.
+  const said = await run([...command, "--version"]).catch(() => undefined);
+  return said?.stdout.match(/version ([0-9]+)/)?.[1];
 }
 
 /** A log that a server writes. */
@@ -296,7 +251,7 @@ class Log {
 }
 
 /** Starts a server in the engine's network. dockerd.sh ends it, by the note in `plugins`. */
-async function run(
+async function serve(
   h: Harness,
   logFile: string,
   command: string[],
@@ -333,16 +288,11 @@ async function certificate(
   dir: string,
 ): Promise<{ certificate: string; key: string }> {
   const files = { certificate: `${dir}/cert.pem`, key: `${dir}/key.pem` };
-  const { success, stderr } = await new Deno.Command("openssl", {
-    args: [
-      ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"],
-      ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
-      ...["-out", files.certificate, "-keyout", files.key],
-    ],
-    stdin: "null",
-  }).output();
-  if (!success) {
-    throw new Error(`openssl: ${new TextDecoder().decode(stderr)}`);
-  }
+  await must([
+    ...["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"],
+    ...["-days", "2", "-subj", "/CN=localhost"],
+    ...["-addext", "subjectAltName=DNS:localhost"],
+    ...["-out", files.certificate, "-keyout", files.key],
+  ]);
   return files;
 }

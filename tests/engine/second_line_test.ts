@@ -5,6 +5,7 @@
  * held back. The race over an image's tag runs against the plugin as it is.
  */
 
+import { unless } from "../helpers/unless.ts";
 import { parseConfig } from "../../lib/config/config.ts";
 import { connectEngine, type Send } from "../../lib/engine/engine.ts";
 import { engineEndpoint } from "../../lib/engine/address.ts";
@@ -210,7 +211,7 @@ engineTest("the second line alone", async (t, h) => {
     /** Named volumes that are made, and stay. */
     made?: string[];
     /** Only for some engines. */
-    ignore?: boolean;
+    skip?: string;
   }[] = [
     {
       name: "Volumes",
@@ -299,16 +300,17 @@ engineTest("the second line alone", async (t, h) => {
       body: { Binds: ["top:/x"], HostConfig: undefined },
       what: /volume "top" at \/x$/,
       made: ["top"],
-      ignore: h.version.major > 26,
+      skip: h.version.major > 26
+        ? "Docker reads them there up to 26 only"
+        : undefined,
     },
   ];
 
   {
     await using plugin = await compose(h);
     const stays = [...before.volumes];
-    for (const { name, body, what, made = [], ignore } of creates) {
-      if (ignore) continue;
-      await t.step(`removes what came of: ${name}`, async () => {
+    for (const { name, body, what, made = [], skip } of creates) {
+      const fn = async () => {
         plugin.log.length = 0;
         const answer = await h.api("POST", "/containers/create", {
           Image: "plain:1",
@@ -323,7 +325,8 @@ engineTest("the second line alone", async (t, h) => {
         assertEquals(after.containers, before.containers);
         assertEquals(after.volumes, stays.toSorted());
         assertAlert(plugin, "/containers/create");
-      });
+      };
+      await t.step(unless(skip, { name: `removes what came of: ${name}`, fn }));
     }
 
     await t.step("docker run starts nothing of it", async () => {

@@ -5,8 +5,8 @@
  * mount namespace that ends with it.
  */
 
-import { type DockerdOptions, which } from "./dockerd.ts";
-import { engineTest, type Harness } from "./harness.ts";
+import { whyNo } from "../helpers/programs.ts";
+import { engineTest, type Harness, type TestOptions } from "./harness.ts";
 import { answers, PluginProcess } from "./hostile_plugin.ts";
 import { Plugin } from "./plugin.ts";
 import {
@@ -16,10 +16,7 @@ import {
 } from "./tls_certificates.ts";
 import { assert, assertEquals, passes, refused, saidBy } from "./verdict.ts";
 
-const OPENSSL = await which("openssl");
-if (!OPENSSL) {
-  console.error("SKIPPED: tests of TLS: no openssl: install it");
-}
+const noOpenssl = await whyNo({ openssl: "openssl" });
 
 const PASSWD = `root:x:0:0:root:/root:/bin/sh
 ann:x:2001:2001::/:/bin/sh
@@ -47,13 +44,9 @@ function tlsTest(
   name: string,
   body: (t: Deno.TestContext, h: Harness, tls: Behind) => Promise<void>,
 ): void {
-  if (!OPENSSL) {
-    Deno.test({ name, ignore: true, fn() {} });
-    return;
-  }
   // Of the host's network, since the plugin and the clients are there. The arguments follow below: the certificates
   // have to be where the engine sees them, in its folder, and it has none before it starts.
-  const options: DockerdOptions = { network: "host" };
+  const options: TestOptions = { network: "host", skip: noOpenssl };
   engineTest(name, async (t, h) => {
     const ca = await Authority.create(`${h.dir}/ca`);
     const server = await ca.server("IP:127.0.0.1");

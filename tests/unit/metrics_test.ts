@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Metrics } from "../../lib/metrics.ts";
+import { whyNo } from "../helpers/programs.ts";
+import { unless } from "../helpers/unless.ts";
 
 const STANDING = { version: "1.2.3", generation: 4, reloaded: false };
 
@@ -41,15 +43,8 @@ Deno.test("metrics: what was decided and asked, in Prometheus's text format", ()
   );
 });
 
-const promtool = await new Deno.Command("promtool", { args: ["--version"] })
-  .output().then(({ success }) => success, () => false);
-if (!promtool) {
-  console.log("SKIPPED: promtool check metrics: install Debian's prometheus");
-}
-
-Deno.test({
+Deno.test(unless(await whyNo({ promtool: "prometheus" }), {
   name: "metrics: promtool has nothing against them",
-  ignore: !promtool,
   async fn() {
     const metrics = new Metrics();
     metrics.decided({
@@ -73,4 +68,4 @@ Deno.test({
       new TextDecoder().decode(stderr);
     assertEquals({ code, said }, { code: 0, said: "" });
   },
-});
+}));

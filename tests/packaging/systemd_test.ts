@@ -6,17 +6,27 @@
  * from source, with the Deno that runs the test: not every base of the executable can take over systemd's socket.
  */
 
-import { sleep, which } from "./dockerd.ts";
-import { makeExecutable } from "./executable.ts";
-import { rootFileSystem } from "./images.ts";
-import { type Answer, exchange, request } from "./raw_http.ts";
-import { assert, assertEquals } from "./verdict.ts";
+import { makeTree, STORE } from "../helpers/debian.ts";
+import {
+  exists,
+  must,
+  type Result,
+  run,
+  sleep,
+  which,
+} from "../helpers/programs.ts";
+import { unless } from "../helpers/unless.ts";
+import { whyNoExecutable } from "../engine/executable.ts";
+import { rootFileSystem } from "../engine/images.ts";
+import { type Answer, exchange, request } from "../engine/raw_http.ts";
+import { assert, assertEquals } from "../engine/verdict.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const STORE = Deno.env.get("ENGINES") ?? "/var/tmp/engines";
 const TREE = `${STORE}/systemd12`;
-const PACKAGES =
-  "systemd,systemd-sysv,dbus,procps,iproute2,docker.io,busybox-static";
+const PACKAGES = [
+  ...["systemd", "systemd-sysv", "dbus", "procps", "iproute2"],
+  ...["docker.io", "busybox-static"],
+];
 
 const PLUGIN = "docker-policy-plugin";
 const SOCKET = `/run/docker/plugins/${PLUGIN}.sock`;
@@ -25,31 +35,7 @@ const EXECUTABLE = `/usr/libexec/docker/${PLUGIN}`;
 /** The worst that `systemd-analyze security` of systemd 252 may think of the service; 10 is none of it sandboxed. */
 const EXPOSURE = 2;
 
-/** What a command said and how it ended. */
-interface Result {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-async function command(program: string, ...args: string[]): Promise<Result> {
-  const { code, stdout, stderr } = await new Deno.Command(program, {
-    args,
-    stdin: "null",
-    signal: AbortSignal.timeout(300_000),
-  }).output();
-  const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-}
-
-async function must(program: string, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await command(program, ...args);
-  if (code !== 0) throw new Error(`${program} ${args.join(" ")}: ${stderr}`);
-  return stdout;
-}
-
-const exists = (path: string): Promise<boolean> =>
-  Deno.lstat(path).then(() => true, () => false);
+const command = (...command: string[]) => run(command, { timeout: 300_000 });
 
 /** Why no machine can be booted here, or undefined when one can. */
 async function whyNoMachine(): Promise<string | undefined> {
@@ -68,28 +54,6 @@ async function whyNoMachine(): Promise<string | undefined> {
   if (code !== 0) {
     return `no namespaces, or no version 2 of control groups, to be had: ${stderr.trim()}`;
   }
-}
-
-/** Makes the machine's root file system, once, even when several tests want it at a time. */
-async function makeTree(): Promise<void> {
-  if (await exists(TREE)) return;
-  console.error(`making ${TREE} from Debian, once; this takes a minute`);
-  await Deno.mkdir(STORE, { recursive: true });
-  const sources = await Deno.readTextFile(
-    "/etc/apt/sources.list.d/debian.sources",
-  ).catch(() => "");
-  const mirror = sources.match(/^URIs:\s*(\S+)/m)?.[1] ??
-    "http://deb.debian.org/debian";
-  const script = `
-    set -eu
-    [ ! -d "$1" ] || exit 0
-    rm -rf --one-file-system "$1.part"
-    debootstrap --variant=minbase --include="$2" bookworm "$1.part" "$3" >&2
-    mv "$1.part" "$1"`;
-  await must(
-    ...["flock", `${TREE}.lock`, "sh", "-c", script, "sh"] as const,
-    ...[TREE, PACKAGES, mirror],
-  );
 }
 
 /**
@@ -176,7 +140,7 @@ class Machine {
 
   /** Makes a machine that is switched off, with an engine that has no need of a network. */
   static async make(): Promise<Machine> {
-    await makeTree();
+    await makeTree(TREE, "bookworm", PACKAGES);
     // Not under /tmp, which can be an overlay, on which no other stands.
     const machine = new Machine(
       await Deno.makeTempDir({ dir: "/var/tmp", prefix: "dpp-machine-" }),
@@ -310,28 +274,23 @@ const sourcesOf = (version: string) => `/usr/local/lib/${PLUGIN}/${version}`;
 async function putSources(machine: Machine): Promise<void> {
   const upper = `${machine.dir}/upper`;
   const config = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
-  await must(Deno.execPath(), "cache", "--quiet", `${ROOT}main.ts`);
+  await must([Deno.execPath(), "cache", "--quiet", `${ROOT}main.ts`]);
   for (const version of ["1.0.0", "2.0.0"]) {
     const to = upper + sourcesOf(version);
     await Deno.mkdir(to, { recursive: true });
-    await must(
-      "cp",
-      "-r",
-      ...["main.ts", "lib"].map((name) => ROOT + name),
-      to,
-    );
+    await must(["cp", "-r", `${ROOT}main.ts`, `${ROOT}lib`, to]);
     await Deno.writeTextFile(
       `${to}/deno.json`,
       JSON.stringify({ ...config, version }),
     );
   }
   const { npmCache } = JSON.parse(
-    await must(Deno.execPath(), "info", "--json"),
+    await must([Deno.execPath(), "info", "--json"]),
   ) as { npmCache: string };
   await Deno.mkdir(`${upper}/usr/local/lib/deno`, { recursive: true });
-  await must("cp", "-r", npmCache, `${upper}/usr/local/lib/deno/npm`);
+  await must(["cp", "-r", npmCache, `${upper}/usr/local/lib/deno/npm`]);
   await Deno.mkdir(`${upper}/usr/local/bin`, { recursive: true });
-  await must("cp", Deno.execPath(), `${upper}/usr/local/bin/deno`);
+  await must(["cp", Deno.execPath(), `${upper}/usr/local/bin/deno`]);
 }
 
 /** What stands in for the executable: the sources, run as the task `start` runs them, in the same process. */
@@ -484,38 +443,36 @@ class Load {
   }
 }
 
-const missing = await whyNoMachine();
-if (missing) {
-  console.error(`SKIPPED: the units on a machine with systemd: ${missing}`);
-}
-
-Deno.test({
+Deno.test(unless(await whyNoMachine(), {
   name: "systemd: the units on a machine that boots",
-  ignore: missing !== undefined,
   // nsenter and the like live on from step to step.
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async (t) => {
     const machine = await Machine.make();
-    const step: Step = async (name, body) => {
-      if (await t.step(name, body)) return;
+    const step: Step = async (name, body, skip) => {
+      if (await t.step(unless(skip, { name, fn: body })) || skip) return;
       const { stdout } = await machine.run("journalctl", "-n", "60");
       console.error(`the journal after "${name}":\n${stdout}`);
     };
     try {
       await putSources(machine);
       await machine.boot();
-      await run(step, machine);
+      await runUnits(step, machine);
     } finally {
       await machine.remove();
     }
   },
-});
+}));
 
-/** A step of the test; the journal is shown where it fails. */
-type Step = (name: string, body: () => void | Promise<void>) => Promise<void>;
+/** A step of the test, with why it can't run here; the journal is shown if it fails. */
+type Step = (
+  name: string,
+  body: () => void | Promise<void>,
+  skip?: string,
+) => Promise<void>;
 
-async function run(step: Step, machine: Machine): Promise<void> {
+async function runUnits(step: Step, machine: Machine): Promise<void> {
   const service = `${PLUGIN}.service`;
   const socket = `${PLUGIN}.socket`;
   const path = (unit: string) => `/usr/lib/systemd/system/${unit}`;
@@ -640,21 +597,14 @@ async function run(step: Step, machine: Machine): Promise<void> {
     assert((await machine.journal()).includes(`listening on ${SOCKET}`));
   });
 
-  const compiled = `${machine.dir}/run/compiled`;
-  try {
-    await makeExecutable(compiled);
-    await step("the executable itself does it in its sandbox", async () => {
-      await machine.must("install", "-m", "755", "/run/compiled", EXECUTABLE);
-      await systemctl("restart", service);
-      await guards(machine);
-      await machine.write(EXECUTABLE, await executable("2.0.0"), "755");
-      await systemctl("restart", service);
-    });
-  } catch (error) {
-    console.error(
-      `SKIPPED: the executable under its unit: it can't be made here: ${error}`,
-    );
-  }
+  const noExecutable = await whyNoExecutable(`${machine.dir}/run/compiled`);
+  await step("the executable itself does it in its sandbox", async () => {
+    await machine.must("install", "-m", "755", "/run/compiled", EXECUTABLE);
+    await systemctl("restart", service);
+    await guards(machine);
+    await machine.write(EXECUTABLE, await executable("2.0.0"), "755");
+    await systemctl("restart", service);
+  }, noExecutable);
 
   // Such a restart can lose calls, as the engine loses the message of a call whose connection breaks.
   await step("a restart of that under load lets nothing by", async () => {
@@ -700,10 +650,7 @@ async function run(step: Step, machine: Machine): Promise<void> {
 /** `systemctl reload`: another policy in the same process. */
 async function reload(step: Step, machine: Machine): Promise<void> {
   const service = `${PLUGIN}.service`;
-  if (await machine.property(service, "CanReload") !== "yes") {
-    console.error(`SKIPPED: systemctl reload: ${service} has no ExecReload=`);
-    return;
-  }
+  assertEquals(await machine.property(service, "CanReload"), "yes");
   const write = (text: string) =>
     machine.write(`/etc/docker/${PLUGIN}.toml`, text);
   const create = async () => {

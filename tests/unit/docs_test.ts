@@ -48,6 +48,21 @@ Deno.test("every link of the documents leads somewhere", () => {
   assertEquals(dead, []);
 });
 
+Deno.test("every path that the documents name is there", () => {
+  const gone: string[] = [];
+  for (const document of DOCUMENTS) {
+    const paths = read(document).matchAll(
+      /`((?:lib|man|packaging|systemd|tests|tools|docs|\.ci|\.github)\/[\w./-]*)`/g,
+    );
+    for (const [, path] of paths) {
+      if (!exists(new URL(path, ROOT))) {
+        gone.push(`${document.pathname}: ${path}`);
+      }
+    }
+  }
+  assertEquals(gone, []);
+});
+
 Deno.test("docs/security.md tells of every guarded call", () => {
   const rows = [
     ...read("docs/security.md").matchAll(/^\| `((?:POST|PUT) [^`]+)` /gm),

@@ -21,6 +21,12 @@ export const TARGETS = [
 const FILES = {
   "LICENSE": "LICENSE",
   "README.md": "README.md",
+  "CHANGELOG.md": "CHANGELOG.md",
+  "SECURITY.md": "SECURITY.md",
+  ...Object.fromEntries(
+    [...Deno.readDirSync(`${ROOT}docs`)].map(({ name }) => `docs/${name}`)
+      .map((path) => [path, path]),
+  ),
   "systemd/docker-policy-plugin.service":
     "systemd/docker-policy-plugin.service",
   "systemd/docker-policy-plugin.socket": "systemd/docker-policy-plugin.socket",
@@ -128,7 +134,9 @@ export async function makeTarball(
   const temporary = await Deno.makeTempDir({ prefix: "dpp-dist-" });
   try {
     const dir = `${temporary}/${name}`;
-    await Deno.mkdir(`${dir}/systemd`, { recursive: true });
+    for (const each of ["docs", "systemd"]) {
+      await Deno.mkdir(`${dir}/${each}`, { recursive: true });
+    }
     for (const [from, to] of Object.entries(FILES)) {
       await Deno.copyFile(ROOT + from, `${dir}/${to}`);
       await Deno.chmod(`${dir}/${to}`, 0o644);

@@ -13,6 +13,8 @@ const NAME = project.name;
 const TARGET = Deno.build.target;
 const ARCH = TARGET.slice(0, TARGET.indexOf("-"));
 const CONFIG = `${ROOT}packaging/${NAME}.toml`;
+const DOCS = [...Deno.readDirSync(`${ROOT}docs`)].map(({ name }) => name)
+  .sort();
 
 /** RHEL 8 has this GNU C library, 2.28, and later releases have later ones. */
 const GLIBC = 28;
@@ -74,11 +76,15 @@ packageTest(
         .map(([mode, owner, , , , path]) => `${mode} ${owner} ${path}`);
       assertEquals(entries, [
         `drwxr-xr-x 0/0 ${top}/`,
+        `-rw-r--r-- 0/0 ${top}/CHANGELOG.md`,
         `-rw-r--r-- 0/0 ${top}/LICENSE`,
         `-rw-r--r-- 0/0 ${top}/README.md`,
+        `-rw-r--r-- 0/0 ${top}/SECURITY.md`,
         `-rwxr-xr-x 0/0 ${top}/${NAME}`,
         `-rw-r--r-- 0/0 ${top}/${NAME}.8`,
         `-rw-r--r-- 0/0 ${top}/${NAME}.toml`,
+        `drwxr-xr-x 0/0 ${top}/docs/`,
+        ...DOCS.map((name) => `-rw-r--r-- 0/0 ${top}/docs/${name}`),
         `drwxr-xr-x 0/0 ${top}/systemd/`,
         `-rw-r--r-- 0/0 ${top}/systemd/${NAME}.service`,
         `-rw-r--r-- 0/0 ${top}/systemd/${NAME}.socket`,
@@ -133,7 +139,11 @@ packageTest("the RPM has what it should have", noPackage, async () => {
     "/usr/libexec/docker",
     `/usr/libexec/docker/${NAME}`,
     `/usr/share/doc/${NAME}`,
+    `/usr/share/doc/${NAME}/CHANGELOG.md`,
     `/usr/share/doc/${NAME}/README.md`,
+    `/usr/share/doc/${NAME}/SECURITY.md`,
+    `/usr/share/doc/${NAME}/docs`,
+    ...DOCS.map((name) => `/usr/share/doc/${NAME}/docs/${name}`),
     `/usr/share/licenses/${NAME}`,
     `/usr/share/licenses/${NAME}/LICENSE`,
     `/usr/share/man/man8/${NAME}.8.gz`,

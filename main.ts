@@ -23,7 +23,7 @@ import { listen, type Listener, ListenError } from "./lib/server/listen.ts";
 import { type Log, openLog } from "./lib/log.ts";
 import { Metrics } from "./lib/metrics.ts";
 import { pluginHandler } from "./lib/server/plugin.ts";
-import type { LoadedLines } from "./lib/verdict/lines.ts";
+import { createLines } from "./lib/verdict/lines.ts";
 import { Settings } from "./lib/config/settings.ts";
 
 /** How long a stop may take, in milliseconds. */
@@ -121,27 +121,22 @@ async function start(args: Args, log: Log): Promise<Listener> {
         }),
     });
   }
-  let lines: LoadedLines | Promise<LoadedLines> | undefined;
-  const load = async () => {
-    const { createLines } = await import("./lib/verdict/lines.ts");
-    return lines = createLines({ settings, endpoint, log, metrics });
-  };
+  const lines = createLines({ settings, endpoint, log, metrics });
   const listener = await listen(
-    pluginHandler(() => lines ??= load(), log),
+    pluginHandler(lines, log),
     args.socket,
     { fds: Deno.env.get("LISTEN_FDS"), pid: Deno.env.get("LISTEN_PID") },
   );
   problem = listener.problem;
 
-  /** Warnings are about images only, and want the engine. */
+  /** Warnings are about images only. */
   const warn = async () => {
     if (!settings.config.images) return;
     const { startWarnings, warnOfUnseenBuilds } = await import(
       "./lib/config/warnings.ts"
     );
     for (const warning of startWarnings(settings.config)) log.warning(warning);
-    const { engine } = await (lines ??= load());
-    await warnOfUnseenBuilds(settings.config, engine, log);
+    await warnOfUnseenBuilds(settings.config, lines.engine, log);
   };
   log.info(
     `${NAME} ${project.version} listening on ${listener.where}, ` +

@@ -3,14 +3,8 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
-import {
-  Agent,
-  type ClientRequest,
-  type IncomingMessage,
-  request,
-} from "node:http";
-import { request as tlsRequest, type RequestOptions } from "node:https";
+import type { Agent, ClientRequest, IncomingMessage } from "node:http";
+import type { RequestOptions } from "node:https";
 import type { EngineEndpoint } from "./address.ts";
 import { EngineError } from "./error.ts";
 
@@ -23,7 +17,7 @@ const IDLE_TIME = 10_000;
 /** How many connections wait for the next request. */
 const IDLE_LIMIT = 16;
 
-/** The longest answer that is read, in bytes. */
+/** The longest answer that is read, in characters. */
 const ANSWER_LIMIT = 16 * 1024 * 1024;
 
 /** An answer of the engine's API. */
@@ -53,18 +47,21 @@ export function engineClient(
   patience = PATIENCE,
 ): Send & Disposable {
   const options = requestOptions(endpoint);
-  const begin = endpoint.tls ? tlsRequest : request;
-  // Only connections to a unix socket are kept. Behind a TCP address there can be
-  // another host a moment later, and who knows what stands between.
-  const agent = "path" in endpoint.to
-    ? new Agent({
-      keepAlive: true,
-      maxFreeSockets: IDLE_LIMIT,
-      timeout: IDLE_TIME,
-    })
-    : false;
+  // Loaded with the first question: it would take as long as the rest of the start.
+  const load = () => endpoint.tls ? import("node:https") : import("node:http");
+  let kept: Agent | undefined;
 
   async function send(path: string, method = "GET"): Promise<EngineAnswer> {
+    const { Agent, request } = await load();
+    // Only connections to a unix socket are kept. Behind a TCP address there can be
+    // another host a moment later, and who knows what stands between.
+    if ("path" in endpoint.to) {
+      kept ??= new Agent({
+        keepAlive: true,
+        maxFreeSockets: IDLE_LIMIT,
+        timeout: IDLE_TIME,
+      });
+    }
     let sent: ClientRequest;
     let isLate = false;
     const deadline = setTimeout(() => {
@@ -74,17 +71,17 @@ export function engineClient(
       sent.reusedSocket = false;
       sent.destroy();
     }, patience);
-    const responseOver = (agent: Agent | false) => {
-      sent = begin({ ...options, agent, method, path });
+    const responseOver = (agent?: Agent) => {
+      sent = request({ ...options, agent: agent ?? false, method, path });
       return new Promise<IncomingMessage>((resolve, reject) =>
         sent.on("response", resolve).on("error", reject).end()
       );
     };
     try {
-      const response = await responseOver(agent).catch((error) => {
+      const response = await responseOver(kept).catch((error) => {
         // The engine has ended the kept connection: it was restarted. No request
         // sent here does harm when it is sent twice.
-        if (sent.reusedSocket) return responseOver(false);
+        if (sent.reusedSocket) return responseOver();
         throw error;
       });
       return {
@@ -103,9 +100,7 @@ export function engineClient(
     }
   }
 
-  return Object.assign(send, {
-    [Symbol.dispose]: () => agent && agent.destroy(),
-  });
+  return Object.assign(send, { [Symbol.dispose]: () => kept?.destroy() });
 }
 
 function requestOptions({ to, tls }: EngineEndpoint): RequestOptions {
@@ -122,14 +117,12 @@ function requestOptions({ to, tls }: EngineEndpoint): RequestOptions {
 }
 
 async function readBody(response: IncomingMessage): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  for await (const piece of response) {
-    length += piece.length;
-    if (length > ANSWER_LIMIT) throw new Error("it answers without end");
-    pieces.push(piece);
+  let body = "";
+  for await (const piece of response.setEncoding("utf8")) {
+    body += piece;
+    if (body.length > ANSWER_LIMIT) throw new Error("it answers without end");
   }
-  return Buffer.concat(pieces).toString();
+  return body;
 }
 
 function reasonOf(error: unknown): string {

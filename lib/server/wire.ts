@@ -10,7 +10,7 @@ import type { Decision } from "../policy/decision.ts";
 /** Content type of every answer to the engine. */
 export const PLUGIN_CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json";
 
-/** A message that no engine sends. */
+/** A message that an engine does not send. */
 export class WireError extends Error {
   /** @param problem What is wrong with the message. */
   constructor(problem: string) {
@@ -22,22 +22,22 @@ export class WireError extends Error {
 /**
  * Reads the engine's `AuthZReq` message.
  *
- * @param message The HTTP body, as `JSON.parse` reads it.
+ * @param message The HTTP body.
  * @returns The message.
- * @throws {WireError} where it is not what an engine sends.
+ * @throws {WireError} If it is not what an engine sends.
  */
-export function readAuthzRequest(message: unknown): AuthzRequest {
+export function readAuthzRequest(message: string): AuthzRequest {
   return requestOf(objectOf(message));
 }
 
 /**
  * Reads the engine's `AuthZRes` message.
  *
- * @param message The HTTP body, as `JSON.parse` reads it.
+ * @param message The HTTP body.
  * @returns The message.
- * @throws {WireError} where it is not what an engine sends.
+ * @throws {WireError} If it is not what an engine sends.
  */
-export function readAuthzResponse(message: unknown): AuthzResponse {
+export function readAuthzResponse(message: string): AuthzResponse {
   const fields = objectOf(message);
   const { ResponseStatusCode: status = 0 } = fields;
   if (typeof status !== "number") {
@@ -50,48 +50,20 @@ export function readAuthzResponse(message: unknown): AuthzResponse {
   };
 }
 
-const STRING = String.raw`"(?:[^"\\]|\\.)*"`;
-const HEAD = new RegExp(
-  `^{(?:"User":${STRING},)?(?:"UserAuthNMethod":${STRING},)?` +
-    `"RequestMethod":(${STRING}),"RequestUri":(${STRING})`,
-);
-
-/**
- * Reads which call a message is about, without the rest of it.
- *
- * @param beginning The beginning of the HTTP body. The engine writes the fields in
- *   the order of its struct (moby's pkg/authorization/api.go).
- * @returns Method and request target, or undefined where they aren't there.
- */
-export function peekCall(
-  beginning: string,
-): Pick<AuthzRequest, "method" | "uri"> | undefined {
-  const [, method, uri] = HEAD.exec(beginning) ?? [];
-  if (uri === undefined) return undefined;
-  try {
-    return { method: JSON.parse(method), uri: JSON.parse(uri) };
-  } catch {
-    return undefined;
+function objectOf(text: string): Record<string, unknown> {
+  if (text === "") {
+    // The engine's client sends a message again if the connection broke, but has
+    // emptied it by then (`callWithRetry` in moby's pkg/plugins/client.go).
+    throw new WireError(
+      "the engine lost its message when a connection broke: try again",
+    );
   }
-}
-
-/**
- * Says what is wrong with a message that could not be read.
- *
- * @param isEmpty Whether nothing was posted.
- * @returns The error for the engine and the log.
- */
-export function unreadableMessage(isEmpty: boolean): WireError {
-  return new WireError(
-    isEmpty
-      // Its client sends the same message again, which it has emptied by then
-      // (`callWithRetry` in moby's pkg/plugins/client.go).
-      ? "the engine lost its message when a connection broke: try again"
-      : "the message is not JSON",
-  );
-}
-
-function objectOf(message: unknown): Record<string, unknown> {
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    throw new WireError("the message is not JSON");
+  }
   if (!isRecord(message)) throw new WireError("the message is not an object");
   return message;
 }
@@ -124,14 +96,14 @@ function requestOf(message: Record<string, unknown>): AuthzRequest {
  * @returns The HTTP body.
  */
 export function formatDecision(decision: Decision): string {
-  return decision.allow
-    ? '{"Allow":true}'
-    : JSON.stringify({ Allow: false, Msg: decision.message });
+  return JSON.stringify(
+    decision.allow ? { Allow: true } : { Allow: false, Msg: decision.message },
+  );
 }
 
 /**
- * Writes the answer to a message that cannot be answered otherwise; the engine
- * reads `Err` with any HTTP status but 200, and refuses the call.
+ * Writes the answer to a message that can't be answered otherwise. The engine reads
+ * `Err` at any HTTP status but 200, and refuses the call.
  *
  * @param problem What went wrong.
  * @returns The HTTP body.
@@ -143,10 +115,7 @@ export function formatError(problem: string): string {
 function areStrings(
   values: Record<string, unknown>,
 ): values is Record<string, string> {
-  for (const name in values) {
-    if (typeof values[name] !== "string") return false;
-  }
-  return true;
+  return Object.values(values).every((value) => typeof value === "string");
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -171,18 +140,12 @@ function bodyOf(
   return { body: base64 };
 }
 
-/** Whoever wants the bytes decodes them once more: most bodies nobody wants. */
+/** The bytes themselves are of no use yet: for most calls nobody reads the body. */
 function isBase64(text: string): boolean {
-  const options = { lastChunkHandling: "strict" } as const;
   try {
-    // Room that is there already costs a tenth of what new room does.
-    if (text.length <= ROOM.length) ROOM.setFromBase64(text, options);
-    else Uint8Array.fromBase64(text, options);
+    Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
     return true;
   } catch {
     return false;
   }
 }
-
-/** Written to, and never read. */
-const ROOM = new Uint8Array(64 * 1024);

@@ -1,7 +1,5 @@
 /**
- * The lines that decide on calls, put together. This is loaded when the first
- * message has come: an engine's first question is who we are, and that can be
- * answered before.
+ * The lines that decide on calls, put together.
  *
  * @module
  */
@@ -23,15 +21,12 @@ export interface Lines {
   secondLine: SecondLine;
 }
 
-/** The same, with the engine that they ask. */
-export type LoadedLines = Lines & { engine: Engine };
-
 /**
  * Puts the lines together.
  *
  * @param options The settings, read anew for each call, where the engine is, and
  *   what is told of verdicts and questions.
- * @returns What decides on calls.
+ * @returns What decides on calls, and the engine that is asked.
  */
 export function createLines(
   { settings, endpoint, log, metrics }: {
@@ -40,7 +35,7 @@ export function createLines(
     log: Log;
     metrics: Metrics;
   },
-): LoadedLines {
+): Lines & { engine: Engine } {
   const engine = connectEngine(timed(engineClient(endpoint), metrics));
   const options = {
     get config() {

@@ -68,7 +68,7 @@ async function compose(
       : decision;
   };
   const listener = await listen(
-    pluginHandler(() => ({ firstLine, secondLine }), options.log),
+    pluginHandler({ firstLine, secondLine }, options.log),
     h.pluginSocket,
     {},
   );

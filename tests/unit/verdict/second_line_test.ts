@@ -318,49 +318,37 @@ Deno.test("second line: the settings of the moment count", async () => {
 /** Posts a response message to a plugin with this second line. */
 async function post(secondLine: SecondLine, message: string) {
   const handler = pluginHandler(
-    () => ({ firstLine: () => Promise.resolve(ALLOW), secondLine }),
+    { firstLine: () => Promise.resolve(ALLOW), secondLine },
     openLog({ debug: false, journal: false, format: "text" }, () => {}),
   );
   const { status, body } = await handler({
     method: "POST",
     path: "/AuthZPlugin.AuthZRes",
-    length: () => undefined,
-    text: () => Promise.reject("not at once"),
-    json: () => Promise.reject("not at once"),
-    async read(take) {
-      const whole = bytes(message);
-      // In pieces, as they come over a socket.
-      for (let at = 0; at < whole.length; at += 64) {
-        take(await Promise.resolve(whole.subarray(at, at + 64)));
-      }
-    },
+    header: () => String(bytes(message).length),
+    text: () => Promise.resolve(message),
   });
   return `${status} ${body}`;
 }
 
 const ALLOWED = '200 {"Allow":true}';
 
-Deno.test("second line: no other response is decoded, or even JSON for all that matters", async () => {
+Deno.test("second line: no other response is looked at", async () => {
   const { secondLine, asked } = await open();
-  const calls = [
-    ["GET", "/v1.41/containers/json?all=1"],
-    ["GET", "/containers/create"],
-    ["POST", "/containers/web/start"],
-    ["POST", "/services/create"],
-  ];
-  for (const [method, uri] of calls) {
-    const head =
-      `{"User":"a\\"b","UserAuthNMethod":"TLS","RequestMethod":"${method}","RequestUri":"${uri}"`;
-    for (
-      const rest of [
-        ',"RequestHeaders":{},"ResponseBody":"!!! not base64","ResponseStatusCode":201}',
-        ',"ResponseStatusCode":"no number"}',
-        ", and no JSON at all",
-        ',"ResponseBody":"' + "A".repeat(9 * 1024 * 1024), // longer than any message may be
-      ]
-    ) {
-      assertEquals(await post(secondLine, head + rest), ALLOWED, uri);
-    }
+  for (
+    const [RequestMethod, RequestUri] of [
+      ["GET", "/v1.41/containers/json?all=1"],
+      ["GET", "/containers/create"],
+      ["POST", "/containers/web/start"],
+      ["POST", "/services/create"],
+    ]
+  ) {
+    const message = JSON.stringify({
+      RequestMethod,
+      RequestUri,
+      ResponseStatusCode: 201,
+      ResponseBody: btoa(JSON.stringify({ Id: ID })),
+    });
+    assertEquals(await post(secondLine, message), ALLOWED, RequestUri);
   }
   assertEquals(asked, []);
 });
@@ -403,9 +391,8 @@ Deno.test("second line: a create's response is decoded, and only at 201 is its b
   assertEquals(asked, [ID]);
 });
 
-Deno.test("second line: a message whose call can't be told is decoded", async () => {
+Deno.test("second line: a message is read in any order of its fields", async () => {
   const { secondLine, asked } = await open({ mounts: [] });
-  // Other order, spaces: no engine writes it so, and then it is read as what it is.
   const message = JSON.stringify({
     ResponseBody: btoa(JSON.stringify({ Id: ID })),
     ResponseStatusCode: 201,

@@ -6,7 +6,7 @@
 
 import { printable } from "./text.ts";
 
-/** How grave an event is, as syslog numbers it (sd-daemon(3)). */
+/** How severe an event is, as syslog numbers it (sd-daemon(3)). */
 const PRIORITIES = { error: 3, warning: 4, info: 6, debug: 7 } as const;
 
 /** What an event is about, under names that can be searched for. */
@@ -15,22 +15,22 @@ export type Fields = Readonly<Record<string, string | number>>;
 /** Logs an event. */
 export type LogEvent = (message: string, fields?: Fields) => void;
 
-/** A function for each gravity. */
+/** A function for each severity. */
 export type Log =
   & Record<Exclude<keyof typeof PRIORITIES, "debug">, LogEvent>
   & {
-    /** Missing where nobody wants to know. */
+    /** Missing unless debug events are written. */
     debug?: LogEvent;
   };
 
 /** How an event is written. */
 export type LogFormat = "text" | "json";
 
-/** How the log is kept. */
+/** How the log is written. */
 export interface LogOptions {
   /** Whether debug events are written. */
   debug: boolean;
-  /** Whether a journal reads along, and wants the priority in front. */
+  /** Whether the journal reads it, which wants the priority in front. */
   journal: boolean;
   format: LogFormat;
 }
@@ -38,7 +38,7 @@ export interface LogOptions {
 /**
  * Opens the log.
  *
- * @param options How it is kept.
+ * @param options How it is written.
  * @param write Writes a line.
  * @returns The log.
  */

@@ -2,8 +2,8 @@
  * What the plugin counts, in the text format of Prometheus
  * (https://prometheus.io/docs/instrumenting/exposition_formats/).
  *
- * Counting is two additions on the way of every API call; a client library would
- * be the largest thing that serving loads.
+ * There is no client library: it would be the largest thing that the plugin
+ * loads, for two additions at each API call.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface Observation {
   /** The row of the endpoint table, or `other`. */
   endpoint: string;
   verdict: "allow" | "deny" | "would_deny";
-  /** The rule that refused; empty where none did. */
+  /** The rule that refused; empty if none did. */
   rule: string;
   /** How long the verdict took. */
   seconds: number;
@@ -21,7 +21,7 @@ export interface Observation {
 
 type Verdicts = Record<Observation["verdict"], number>;
 
-/** What stands at the time when somebody looks. */
+/** The state of the plugin when its metrics are read. */
 export interface Standing {
   version: string;
   /** How often settings were taken over, the start included. */
@@ -65,7 +65,11 @@ export class Metrics {
   readonly #asked = { ok: 0, not_found: 0, failed: 0 };
   readonly #askLatency = new Histogram();
 
-  /** @param observation What became of an API call. */
+  /**
+   * Counts a verdict.
+   *
+   * @param observation What became of an API call.
+   */
   decided({ endpoint, verdict, rule, seconds }: Observation): void {
     let rules = this.#decisions.get(endpoint);
     if (!rules) this.#decisions.set(endpoint, rules = new Map());
@@ -78,7 +82,9 @@ export class Metrics {
   }
 
   /**
-   * @param result What came of a question to the engine.
+   * Counts a question to the engine.
+   *
+   * @param result What came of it.
    * @param seconds How long it took.
    */
   asked(result: "ok" | "not_found" | "failed", seconds: number): void {
@@ -87,8 +93,10 @@ export class Metrics {
   }
 
   /**
-   * @param standing What stands now.
-   * @returns All of it, in the text format.
+   * Writes the counts.
+   *
+   * @param standing The state of the plugin now.
+   * @returns The text format.
    */
   format(standing: Standing): string {
     return [...this.#lines(standing)].join("\n") + "\n";
@@ -101,7 +109,7 @@ export class Metrics {
       for (const [rule, verdicts] of rules) {
         for (const [verdict, count] of Object.entries(verdicts)) {
           if (count === 0) continue;
-          // All three are names out of the source, never a client's words.
+          // All three are names from the source: no client can write into them.
           yield `${decisions}{endpoint="${endpoint}",verdict="${verdict}",` +
             `rule="${rule}"} ${count}`;
         }

@@ -34,8 +34,8 @@ export interface EngineEndpoint {
  *
  * @param address The address.
  * @returns Where to connect to.
- * @throws {EngineError} If the host has no supported form, or a certificate can't
- *   be read.
+ * @throws {EngineError} If the host has no supported form, or a certificate
+ *   can't be read.
  */
 export function engineEndpoint(
   { host, certPath, tlsVerify }: EngineAddress,

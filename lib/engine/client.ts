@@ -39,22 +39,24 @@ export type Send = (
  *
  * @param endpoint Where the engine is.
  * @param patience How long it may take for an answer, in milliseconds.
- * @returns A function that sends requests; it throws {@link EngineError} if there
- *   is no answer in that time. When it is disposed of, kept connections end.
+ * @returns A function that sends requests; it throws {@link EngineError} if
+ *   there is no answer in that time. When it is disposed of, kept connections
+ *   end.
  */
 export function engineClient(
   endpoint: EngineEndpoint,
   patience = PATIENCE,
 ): Send & Disposable {
   const options = requestOptions(endpoint);
-  // Loaded with the first question: it would take as long as the rest of the start.
+  // Loaded with the first question: it would take as long as the rest of the
+  // start.
   const load = () => endpoint.tls ? import("node:https") : import("node:http");
   let kept: Agent | undefined;
 
   async function send(path: string, method = "GET"): Promise<EngineAnswer> {
     const { Agent, request } = await load();
-    // Only connections to a unix socket are kept. Behind a TCP address there can be
-    // another host a moment later, and who knows what stands between.
+    // Only connections to a unix socket are kept. Behind a TCP address there
+    // can be another host a moment later, and who knows what stands between.
     if ("path" in endpoint.to) {
       kept ??= new Agent({
         keepAlive: true,
@@ -79,8 +81,8 @@ export function engineClient(
     };
     try {
       const response = await responseOver(kept).catch((error) => {
-        // The engine has ended the kept connection: it was restarted. No request
-        // sent here does harm when it is sent twice.
+        // The engine has ended the kept connection: it was restarted. No
+        // request sent here does harm when it is sent twice.
         if (sent.reusedSocket) return responseOver();
         throw error;
       });

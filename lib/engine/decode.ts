@@ -1,7 +1,7 @@
 /**
  * Reads the engine's JSON answers into facts. A field that is missing, or of
- * another type than the engine sends, counts as empty; only a list that is no list
- * is an error.
+ * another type than the engine sends, counts as empty; only a list that is no
+ * list is an error.
  *
  * @module
  */

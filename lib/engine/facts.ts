@@ -10,7 +10,9 @@ export interface ContainerFacts {
   id: string;
   /** Its names, without the slash that the API writes in front. */
   names: string[];
-  /** When it was made, in milliseconds since 1970; a list tells whole seconds. */
+  /**
+   * When it was made, in milliseconds since 1970; a list tells whole seconds.
+   */
   created: number;
   /** Everything mounted into it, however it came about. */
   mounts: {

@@ -1,5 +1,6 @@
 /**
- * Which image the engine takes for a name, if several platforms stand behind it.
+ * Which image the engine takes for a name, if several platforms stand behind
+ * it.
  *
  * @module
  */
@@ -72,8 +73,8 @@ export async function inspectImage(
  *
  * @param api The engine's API.
  * @param name Image reference or ID.
- * @returns The images; none if the engine knows none. Engines before 28.1 tell one
- *   of them only.
+ * @returns The images; none if the engine knows none. Engines before 28.1 tell
+ *   one of them only.
  * @throws {EngineError} If the engine gives no usable answer.
  * @throws {Unreadable} If the engine may take another one than it shows.
  */
@@ -103,8 +104,8 @@ export async function inspectsPlatforms(api: EngineApi): Promise<boolean> {
 
 /**
  * @param api The engine's API.
- * @returns Whether the engine can keep images of several platforms behind a name:
- *   `LayerStoreStatus` in moby's daemon/containerd/service.go.
+ * @returns Whether the engine can keep images of several platforms behind a
+ *   name: `LayerStoreStatus` in moby's daemon/containerd/service.go.
  * @throws {EngineError} If the engine gives no usable answer.
  */
 export async function keepsPlatforms(api: EngineApi): Promise<boolean> {
@@ -131,10 +132,10 @@ async function platformsOf(api: EngineApi, name: string): Promise<Platform[]> {
 }
 
 /**
- * Whether an image of several manifests holds another one that `create` may take:
- * it goes by the platform alone (`getBestPresentImageManifest` in moby's
- * daemon/containerd/image.go), while inspect passes over attestations and images
- * that are not complete (`multiPlatformSummary` in image_list.go).
+ * Whether an image of several manifests holds another one that `create` may
+ * take: it goes by the platform alone (`getBestPresentImageManifest` in moby's
+ * daemon/containerd/image.go), while inspect passes over attestations and
+ * images that are not complete (`multiPlatformSummary` in image_list.go).
  */
 function hidesManifest(manifests: Json[], image: Json): boolean {
   const platforms = manifests.map(({ Kind, Descriptor, ImageData }) => ({

@@ -16,8 +16,8 @@ const FIRST_FD = 3;
 const FIRST_DENO_WITH_FD = [2, 8];
 
 /**
- * Listens on the socket that systemd passes, if the environment says that it does,
- * or else on a socket file of our own.
+ * Listens on the socket that systemd passes, if the environment says that it
+ * does, or else on a socket file of our own.
  *
  * @param handler Answers the requests.
  * @param path The socket file, if systemd passes none.
@@ -48,7 +48,8 @@ export async function listen(
         ".socket unit, so that it listens on a socket of its own",
     );
   }
-  // Loaded only here: a socket of our own needs nothing of Node's, and is there sooner.
+  // Loaded only here: a socket of our own needs nothing of Node's, and is there
+  // sooner.
   const { listenOnDescriptor } = await import("./passed_socket.ts");
   return await listenOnDescriptor(handler, FIRST_FD);
 }

@@ -1,6 +1,6 @@
 /**
- * The monitor API: an HTTP API of our own, beside the plugin socket, for the
- * administrator and whatever watches the host.
+ * The monitor API: an HTTP API of our own, beside the plugin socket, for
+ * administrators and the programs that watch a host.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { STATUS_CODE, STATUS_TEXT } from "@std/http";
 export interface MonitorOptions {
   /** The program's version. */
   version: string;
-  /** @returns Why no engine can reach the plugin, or undefined where it can. */
+  /** @returns Why no engine can reach the plugin, or undefined if it can. */
   problem(): string | undefined;
-  /** @returns Something amiss that the plugin serves in spite of, if any. */
+  /** @returns What is wrong although the plugin serves, or undefined. */
   warning(): string | undefined;
   /** @returns The settings in force, as JSON can write them. */
   config(): unknown;
@@ -22,7 +22,7 @@ export interface MonitorOptions {
 
 /** A monitor API that is up. */
 export interface Monitor {
-  /** Stops it, answering what came in. */
+  /** Stops it, after it has answered the requests that came in. */
   close(): Promise<void>;
 }
 
@@ -38,10 +38,10 @@ export class MonitorError extends Error {
 /**
  * Serves the monitor API.
  *
- * @param address `HOST:PORT`, the host in brackets where it is IPv6.
+ * @param address `HOST:PORT`, the host in brackets if it is IPv6.
  * @param options What it tells.
  * @returns The server, ready to answer.
- * @throws {MonitorError} where the address is none, or taken.
+ * @throws {MonitorError} If the address is none, or in use.
  */
 export function serveMonitor(
   address: string,

@@ -12,14 +12,14 @@ import type { PluginHandler, PluginRequest } from "./plugin.ts";
 import { PLUGIN_CONTENT_TYPE } from "./wire.ts";
 
 /**
- * How long a stop goes on taking messages, in milliseconds: at least, so that an
- * engine gives up its idle connections, and at most.
+ * How long a stop goes on taking messages, in milliseconds: at least, so that
+ * an engine gives up its idle connections, and at most.
  *
  * An engine whose connection breaks before the answer asks again, but with an
- * empty message (moby's pkg/plugins/client.go: the first try has used it up), and
- * its client's call fails. And while we ask the engine something, it asks us about
- * that, on a new connection. So a stop ends each connection with its next answer,
- * and waits for a moment in which there is none.
+ * empty message (moby's pkg/plugins/client.go: the first try has used it up),
+ * and its client's call fails. And while we ask the engine something, it asks
+ * us about that, on a new connection. So a stop ends each connection with its
+ * next answer, and waits for a moment in which there is none.
  */
 const LAST_CALLS = { least: 300, most: 3000 };
 
@@ -46,7 +46,8 @@ export async function listenOnDescriptor(
       const { status, body } = await handler(pluginRequest(request));
       response.writeHead(status, {
         "Content-Type": PLUGIN_CONTENT_TYPE,
-        // Without it the answer is chunked, which takes longer than all the rest.
+        // Without it the answer is chunked, which takes longer than all the
+        // rest.
         "Content-Length": Buffer.byteLength(body),
         ...(stopping && { "Connection": "close" }),
       });

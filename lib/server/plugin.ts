@@ -40,17 +40,19 @@ export interface PluginResponse {
 export type PluginHandler = (request: PluginRequest) => Promise<PluginResponse>;
 
 /**
- * The longest message that is read, in bytes. An engine forwards at most 4 MiB of
- * body, coded in base64, beside at most 1 MiB of headers.
+ * The longest message that is read, in bytes. An engine forwards at most 4 MiB
+ * of body, coded in base64, beside at most 1 MiB of headers.
  */
 const MESSAGE_LIMIT = 8 * 1024 * 1024;
 
-/** How much of long messages is held at a time, in bytes, over all connections. */
+/**
+ * How much of long messages is held at a time, in bytes, over all connections.
+ */
 const HELD_LIMIT = 64 * 1024 * 1024;
 
 /**
- * Up to this length, in bytes, a message is always read: whoever sends many long
- * ones must not get those of others refused.
+ * Up to this length, in bytes, a message is always read: whoever sends many
+ * long ones must not get those of others refused.
  */
 const SHORT = 64 * 1024;
 

@@ -1,6 +1,6 @@
 /**
- * The messages of the engine's authorization plugin protocol, as they are on the
- * wire (moby's pkg/authorization/api.go).
+ * The messages of the engine's authorization plugin protocol, as they are on
+ * the wire (moby's pkg/authorization/api.go).
  *
  * @module
  */
@@ -52,8 +52,8 @@ export function readAuthzResponse(message: string): AuthzResponse {
 
 function objectOf(text: string): Record<string, unknown> {
   if (text === "") {
-    // The engine's client sends a message again if the connection broke, but has
-    // emptied it by then (`callWithRetry` in moby's pkg/plugins/client.go).
+    // The engine's client sends a message again if the connection broke, but
+    // has emptied it by then (`callWithRetry` in moby's pkg/plugins/client.go).
     throw new WireError(
       "the engine lost its message when a connection broke: try again",
     );
@@ -102,8 +102,8 @@ export function formatDecision(decision: Decision): string {
 }
 
 /**
- * Writes the answer to a message that can't be answered otherwise. The engine reads
- * `Err` at any HTTP status but 200, and refuses the call.
+ * Writes the answer to a message that can't be answered otherwise. The engine
+ * reads `Err` at any HTTP status but 200, and refuses the call.
  *
  * @param problem What went wrong.
  * @returns The HTTP body.
@@ -140,7 +140,9 @@ function bodyOf(
   return { body: base64 };
 }
 
-/** The bytes themselves are of no use yet: for most calls nobody reads the body. */
+/**
+ * The bytes themselves are of no use yet: for most calls nobody reads the body.
+ */
 function isBase64(text: string): boolean {
   try {
     Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });

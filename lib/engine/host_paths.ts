@@ -1,64 +1,100 @@
 /** As many links as Linux itself follows on one path (path_resolution(7)). */
 const MAX_LINKS = 40;
 
-interface Part {
-  name: string;
-  /** Whether it stands in a link's text, not in the path that was asked for. */
-  fromLink: boolean;
+/** Longest path that Linux takes, in bytes (PATH_MAX, less the NUL at its end). */
+const MAX_PATH = 4095;
+
+const TOO_MUCH = "too many directories and links to follow";
+
+/** How much may still be looked up on the file system. */
+export interface StepBudget {
+  /** Steps left: one a path, one a component that is looked at, one a link. */
+  steps: number;
+}
+
+/** Where a path on this host leads. */
+export interface FollowedPath {
+  /**
+   * The path without links; if it does not exist, its nearest existing parent
+   * without links, and the rest. Undefined if that can't be said.
+   */
+  real?: string;
+  /** Why it can't be said, if the path alone does not show it. */
+  problem?: string;
 }
 
 /**
  * Follows the symbolic links of a path on this host. The engine must see the same
  * file system: the unit hides none of it.
  *
+ * Other calls go on meanwhile: whoever may write to a directory can make long
+ * chains of links there, or have a file system that is slow to answer.
+ *
  * @param path Absolute path, cleaned.
- * @returns The path without links; where it does not exist, its nearest existing
- *   parent without links, and the rest. Undefined where a link leads nowhere, for
- *   then anything can come to stand there, and where the way leads through
- *   `/proc`, whose links differ from process to process.
+ * @param budget The steps that may be made, over all paths of a call; those that
+ *   are made are taken off.
+ * @returns Where it leads. That can't be said if a link leads nowhere, since
+ *   anything can come to stand there, nor if the way leads through `/proc`, whose
+ *   links differ from process to process.
  */
-export function followLinks(path: string): string | undefined {
-  const ahead = partsOf(path, false);
-  let resolved = "";
+export async function followLinks(
+  path: string,
+  budget: StepBudget,
+): Promise<FollowedPath> {
+  if (new TextEncoder().encode(path).length > MAX_PATH) {
+    return { problem: `a path has at most ${MAX_PATH} bytes` };
+  }
+  if (--budget.steps < 0) return { problem: TOO_MUCH };
+  /** Components to look at, the next one last: links' first, then the path's. */
+  const ahead = componentsOf(path).reverse();
+  let aheadInLinks = 0;
   let links = 0;
-  for (let part; (part = ahead.shift());) {
-    if (part.name === "..") {
+  let resolved = "";
+  for (let name; (name = ahead.pop()) !== undefined;) {
+    const isInLink = aheadInLinks > 0;
+    if (isInLink) aheadInLinks--;
+    if (name === "..") {
       resolved = resolved.slice(0, Math.max(resolved.lastIndexOf("/"), 0));
       continue;
     }
-    const next = `${resolved}/${part.name}`;
-    if (next === "/proc") return undefined;
-    const kind = kindOf(next);
+    const next = `${resolved}/${name}`;
+    if (next === "/proc") return {};
+    if (--budget.steps < 0) return { problem: TOO_MUCH };
+    const { kind, target } = await lookAt(next);
+    if (kind === "unknown") return {};
     if (kind === "missing") {
-      return part.fromLink || ahead.some(({ fromLink }) => fromLink)
-        ? undefined
-        : [next, ...ahead.map(({ name }) => name)].join("/");
+      return isInLink ? {} : { real: [next, ...ahead.reverse()].join("/") };
     }
-    if (kind === "other") {
+    if (target === undefined) {
       resolved = next;
       continue;
     }
-    if (kind === "unknown" || ++links > MAX_LINKS) return undefined;
-    const target = Deno.readLinkSync(next);
+    budget.steps--;
+    if (++links > MAX_LINKS) return { problem: "too many links to follow" };
     if (target.startsWith("/")) resolved = "";
-    ahead.unshift(...partsOf(target, true));
+    const components = componentsOf(target);
+    aheadInLinks += components.length;
+    ahead.push(...components.reverse());
   }
-  return resolved || "/";
+  return { real: resolved || "/" };
 }
 
-function partsOf(path: string, fromLink: boolean): Part[] {
-  return path.split("/")
-    .filter((name) => name !== "" && name !== ".")
-    .map((name) => ({ name, fromLink }));
+function componentsOf(path: string): string[] {
+  return path.split("/").filter((name) => name !== "" && name !== ".");
 }
 
-function kindOf(path: string): "link" | "other" | "missing" | "unknown" {
+/** With the text of a link, if it is one. */
+async function lookAt(
+  path: string,
+): Promise<{ kind: "there" | "missing" | "unknown"; target?: string }> {
   try {
-    return Deno.lstatSync(path).isSymlink ? "link" : "other";
+    const { isSymlink } = await Deno.lstat(path);
+    return isSymlink
+      ? { kind: "there", target: await Deno.readLink(path) }
+      : { kind: "there" };
   } catch (error) {
-    return error instanceof Deno.errors.NotFound ||
-        error instanceof Deno.errors.NotADirectory
-      ? "missing"
-      : "unknown";
+    const isMissing = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    return { kind: isMissing ? "missing" : "unknown" };
   }
 }

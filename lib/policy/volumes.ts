@@ -289,19 +289,35 @@ function readStorage(hostConfig: Struct | undefined): Storage {
   };
 }
 
+/**
+ * How many steps on the file system the bind mounts of a call may take together.
+ * A hundred of them, each 40 directories deep, stay below it; a call that takes
+ * all of it waits for some tenths of a second.
+ */
+const BIND_STEPS = 4000;
+
+/**
+ * The same for each directory of `allow-bind`: a user who may write to one could
+ * make every call wait.
+ */
+const DIRECTORY_STEPS = 400;
+
 /** Links are followed anew for each call: they can be changed at any time. */
 async function decideBinds(
   { allowBind }: VolumesPolicy,
   sources: readonly string[],
 ): Promise<Decision> {
   if (!allowBind || sources.length === 0) return ALLOW;
-  const directories = allowBind.map(readBindDirectory).map((directory) => ({
-    ...directory,
-    real: followLinks(directory.fixed),
-  }));
+  const directories = await Promise.all(
+    allowBind.map(readBindDirectory).map(async (directory) => ({
+      ...directory,
+      ...await followLinks(directory.fixed, { steps: DIRECTORY_STEPS }),
+    })),
+  );
+  const budget = { steps: BIND_STEPS };
   for (const source of sources) {
-    const real = await followLinks(cleanPath(source));
-    const denied = checkBind(source, real, directories);
+    const path = await followLinks(cleanPath(source), budget);
+    const denied = checkBind(source, path, directories);
     if (denied) return denied;
   }
   return ALLOW;

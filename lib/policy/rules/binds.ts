@@ -12,11 +12,16 @@ export interface BindDirectory {
   readonly rest: readonly string[];
 }
 
-/** A directory whose links have been followed. */
-export interface FollowedDirectory extends BindDirectory {
-  /** `fixed` without links; undefined if they can't be followed. */
-  readonly real: string | undefined;
+/** Where a path on the host leads. */
+export interface HostPath {
+  /** The path without links; undefined if they can't be followed. */
+  readonly real?: string;
+  /** Why they can't be followed, if the path alone does not show it. */
+  readonly problem?: string;
 }
+
+/** A directory, and where its `fixed` part leads. */
+export type FollowedDirectory = BindDirectory & HostPath;
 
 /**
  * Reads a directory of `allow-bind`.
@@ -39,17 +44,20 @@ export function readBindDirectory(written: string): BindDirectory {
  * Checks where a bind mount comes from.
  *
  * @param source The path as it was sent.
- * @param real The path without links, as the engine will mount it; undefined if
- *   they can't be followed.
+ * @param path Where it leads, as the engine will mount it.
  * @param directories Where bind mounts may come from.
  * @returns The denial if it lies below none of the directories. A directory
  *   itself may be mounted too: it shows no more than what lies below it.
  */
 export function checkBind(
   source: string,
-  real: string | undefined,
+  { real, problem }: HostPath,
   directories: readonly FollowedDirectory[],
 ): Denial | undefined {
+  const refused = `bind mount of ${shown(source)}`;
+  if (problem !== undefined) {
+    return deny("volumes/bind", `${refused} is not allowed: ${problem}`);
+  }
   if (
     real !== undefined && directories.some((each) => liesBelow(real, each))
   ) {
@@ -61,7 +69,7 @@ export function checkBind(
   const allowed = directories.map(({ written }) => written).join(", ");
   return deny(
     "volumes/bind",
-    `bind mount of ${shown(source)}${where} is not allowed: ` +
+    `${refused}${where} is not allowed: ` +
       `only below ${allowed || "no directory at all"}`,
   );
 }

@@ -1,5 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { followLinks } from "../../../lib/engine/host_paths.ts";
+import {
+  type FollowedPath,
+  followLinks,
+} from "../../../lib/engine/host_paths.ts";
+
+/** Where a path leads; with steps for everything that belongs on a host. */
+async function follow(path: string): Promise<string | undefined> {
+  return (await followLinks(path, { steps: 1000 })).real;
+}
 
 /** Runs a test in a folder of its own; the folder's own path has no links. */
 async function inFolder(body: (dir: string) => Promise<void> | void) {
@@ -17,7 +25,7 @@ Deno.test("host paths: what is no link stays as it is", () =>
     await Deno.mkdir(`${dir}/a/b`, { recursive: true });
     await Deno.writeTextFile(`${dir}/file`, "");
     for (const path of ["/", dir, `${dir}/a`, `${dir}/a/b`, `${dir}/file`]) {
-      assertEquals(followLinks(path), path);
+      assertEquals(await follow(path), path);
     }
   }));
 
@@ -43,7 +51,7 @@ Deno.test("host paths: links are followed, at the end and on the way", () =>
         ["root/dev", "/dev"],
       ]
     ) {
-      assertEquals(followLinks(`${dir}/${path}`), real, path);
+      assertEquals(await follow(`${dir}/${path}`), real, path);
     }
   }));
 
@@ -64,7 +72,7 @@ Deno.test("host paths: of what does not exist, the nearest existing parent count
         [`${dir}/file/below`, `${dir}/file/below`],
       ]
     ) {
-      assertEquals(followLinks(path), real, path);
+      assertEquals(await follow(path), real, path);
     }
   }));
 
@@ -86,7 +94,7 @@ Deno.test("host paths: a link that leads nowhere can't be followed", () =>
         "ping",
       ]
     ) {
-      assertEquals(followLinks(`${dir}/${path}`), undefined, path);
+      assertEquals(await follow(`${dir}/${path}`), undefined, path);
     }
   }));
 
@@ -95,10 +103,10 @@ Deno.test("host paths: links are followed anew each time", () =>
     await Deno.mkdir(`${dir}/one`);
     await Deno.mkdir(`${dir}/two`);
     await Deno.symlink("one", `${dir}/link`);
-    assertEquals(followLinks(`${dir}/link`), `${dir}/one`);
+    assertEquals(await follow(`${dir}/link`), `${dir}/one`);
     await Deno.remove(`${dir}/link`);
     await Deno.symlink("two", `${dir}/link`);
-    assertEquals(followLinks(`${dir}/link`), `${dir}/two`);
+    assertEquals(await follow(`${dir}/link`), `${dir}/two`);
   }));
 
 Deno.test({
@@ -106,8 +114,9 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   fn: () =>
     inFolder(async (dir) => {
-      // What is behind /proc/PID/root and its like is the kernel's to say: the text of the link is not where it leads,
-      // and the engine's /proc/self is not ours.
+      // What is behind /proc/PID/root and its like is the kernel's to say: the
+      // text of the link is not where it leads, and the engine's /proc/self is
+      // not ours.
       await Deno.mkdir(`${dir}/real`);
       await Deno.symlink(`/proc/self/root${dir}/real`, `${dir}/link`);
       await Deno.symlink("/proc/self", `${dir}/self`);
@@ -123,7 +132,7 @@ Deno.test({
           `${dir}/self/cwd`,
         ]
       ) {
-        assertEquals(followLinks(path), undefined, path);
+        assertEquals(await follow(path), undefined, path);
       }
     }),
 });
@@ -133,6 +142,57 @@ Deno.test("host paths: names may hold anything but a slash", () =>
     const odd = `${dir}/ -*?\n"é😀 \\`;
     await Deno.mkdir(odd);
     await Deno.symlink(odd, `${dir}/link`);
-    assertEquals(followLinks(`${dir}/link/x y`), `${odd}/x y`);
-    assertEquals(followLinks(`${odd}/..x/.y`), `${odd}/..x/.y`);
+    assertEquals(await follow(`${dir}/link/x y`), `${odd}/x y`);
+    assertEquals(await follow(`${odd}/..x/.y`), `${odd}/..x/.y`);
+  }));
+
+Deno.test("host paths: a chain of links as long as Linux follows it", () =>
+  inFolder(async (dir) => {
+    await Deno.mkdir(`${dir}/0`);
+    for (let at = 1; at <= 41; at++) {
+      await Deno.symlink(`${at - 1}`, `${dir}/${at}`);
+    }
+    assertEquals(await follow(`${dir}/40`), `${dir}/0`);
+    assertEquals(await Deno.realPath(`${dir}/40`), `${dir}/0`);
+    const steps = { steps: 1000 };
+    assertEquals(await followLinks(`${dir}/41`, steps), {
+      problem: "too many links to follow",
+    });
+  }));
+
+Deno.test("host paths: a path as long as Linux takes it", async () => {
+  for (const [name, bytes] of [["a", 1], ["é", 2]] as const) {
+    const begin = "/no-such-thing/";
+    const longest = begin + name.repeat((4095 - begin.length) / bytes);
+    assertEquals(await follow(longest), longest);
+    const budget = { steps: 1000 };
+    assertEquals(await followLinks(longest + name, budget), {
+      problem: "a path has at most 4095 bytes",
+    });
+    assertEquals(budget.steps, 1000);
+  }
+});
+
+Deno.test("host paths: each look at the file system is a step of the budget", () =>
+  inFolder(async (dir) => {
+    await Deno.mkdir(`${dir}/a/b`, { recursive: true });
+    await Deno.symlink("a/b/../b/../..", `${dir}/link`);
+    const above = dir.split("/").length - 1;
+    const problem = "too many directories and links to follow";
+    for (
+      const [path, takes, followed] of [
+        ["/", 1, { real: "/" }],
+        [`${dir}/a/b`, 1 + above + 2, { real: `${dir}/a/b` }],
+        // One look is enough to know that it is missing.
+        [`${dir}/new/er/est`, 1 + above + 1, { real: `${dir}/new/er/est` }],
+        // The link, its text, and the three directories that it names.
+        [`${dir}/link`, 1 + above + 2 + 3, { real: dir }],
+      ] as [string, number, FollowedPath][]
+    ) {
+      const budget = { steps: takes };
+      assertEquals(await followLinks(path, budget), followed, path);
+      assertEquals(budget.steps, 0, path);
+      const short = { steps: takes - 1 };
+      assertEquals(await followLinks(path, short), { problem }, path);
+    }
   }));

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type {
   ContainerFacts,
   Engine,
@@ -982,3 +982,110 @@ Deno.test("volumes: bind mounts from some directories only", async () => {
       "be checked",
   );
 });
+
+/** Runs a test in a folder of its own; the folder's own path has no links. */
+async function inFolder(body: (dir: string) => Promise<void>) {
+  const made = await Deno.makeTempDir({ prefix: "dpp-volumes-" });
+  try {
+    await body(await Deno.realPath(made));
+  } finally {
+    await Deno.remove(made, { recursive: true });
+  }
+}
+
+function createWithBinds(sources: string[]): AuthzRequest {
+  const Binds = sources.map((source, at) => `${source}:/${at}`);
+  return request("POST /containers/create", { HostConfig: { Binds } });
+}
+
+Deno.test("volumes: links are followed for bind mounts, anew for each call", () =>
+  inFolder(async (dir) => {
+    await Deno.mkdir(`${dir}/srv/a`, { recursive: true });
+    await Deno.mkdir(`${dir}/secret`);
+    await Deno.symlink("srv", `${dir}/allowed`);
+    await Deno.symlink("srv/a", `${dir}/shortcut`);
+    const policy = { allowClassicBuild: true, allowBind: [`${dir}/allowed/`] };
+    const bind = (source: string) =>
+      verdict(createWithBinds([`${dir}/${source}`]), {}, policy);
+    assertEquals(await bind("srv/a"), "allowed");
+    assertEquals(await bind("allowed/a/new"), "allowed");
+    assertEquals(await bind("shortcut"), "allowed");
+    await Deno.remove(`${dir}/shortcut`);
+    await Deno.symlink("secret", `${dir}/shortcut`);
+    assertEquals(
+      await bind("shortcut"),
+      `bind mount of ${dir}/shortcut (${dir}/secret) is not allowed: only ` +
+        `below ${dir}/allowed/`,
+    );
+  }));
+
+Deno.test("volumes: a call can't keep others waiting by its bind mounts", () =>
+  inFolder(async (dir) => {
+    // A chain of links, each of them through hundreds of directories and back.
+    const depth = 600;
+    await Deno.mkdir(dir + "/d".repeat(depth), { recursive: true });
+    const through = "d/".repeat(depth) + "../".repeat(depth);
+    for (let at = 0; at < 39; at++) {
+      await Deno.symlink(`${through}${at + 1}`, `${dir}/${at}`);
+    }
+    await Deno.mkdir(`${dir}/39`);
+    const policy = { allowClassicBuild: true, allowBind: [dir] };
+    const sources = Array.from({ length: 300 }, (_, at) => `${dir}/0/${at}`);
+    const steps = countSteps();
+    let turns = 0;
+    const timer = setInterval(() => turns++, 0);
+    try {
+      assertEquals(
+        await verdict(createWithBinds(sources), {}, policy),
+        `bind mount of ${dir}/0/0 is not allowed: ` +
+          "too many directories and links to follow",
+      );
+      // As many paths that take no step on the file system.
+      assertEquals(
+        await verdict(createWithBinds(Array(5000).fill("/")), {}, {
+          ...policy,
+          allowBind: ["/"],
+        }),
+        "bind mount of / is not allowed: " +
+          "too many directories and links to follow",
+      );
+    } finally {
+      clearInterval(timer);
+      steps[Symbol.dispose]();
+    }
+    assert(steps.made <= 4000 + 400, `${steps.made} steps`);
+    assert(turns > 10, `other calls had ${turns} turns`);
+    // What is no attack stays far below.
+    assertEquals(
+      await verdict(
+        createWithBinds(
+          Array.from({ length: 100 }, (_, at) => `${dir}/x/${at}/etc/y.conf`),
+        ),
+        {},
+        policy,
+      ),
+      "allowed",
+    );
+  }));
+
+/** Counts the looks at the file system; none of them may stop all else. */
+function countSteps(): Disposable & { made: number } {
+  const { lstat, readLink, lstatSync, readLinkSync, realPathSync } = Deno;
+  const counter = {
+    made: 0,
+    [Symbol.dispose]() {
+      Object.assign(Deno, {
+        ...{ lstat, readLink, lstatSync, readLinkSync, realPathSync },
+      });
+    },
+  };
+  const never = () => {
+    throw new Error("this stops all else");
+  };
+  Object.assign(Deno, {
+    lstat: (path: string) => (counter.made++, lstat(path)),
+    readLink: (path: string) => (counter.made++, readLink(path)),
+    ...{ lstatSync: never, readLinkSync: never, realPathSync: never },
+  });
+  return counter;
+}

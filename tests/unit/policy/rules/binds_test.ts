@@ -30,7 +30,8 @@ function said(
     ...directory,
     real: follow(directory.fixed),
   }));
-  return checkBind(source, follow(cleanPath(source)), directories)?.message;
+  const path = { real: follow(cleanPath(source)) };
+  return checkBind(source, path, directories)?.message;
 }
 
 function allows(
@@ -196,6 +197,22 @@ Deno.test("binds: a denial says what, where it leads, and what would do", () => 
     /[\u0000-\u001f]/.test(control),
     false,
     control,
+  );
+});
+
+Deno.test("binds: what can't be followed is said", () => {
+  const problem = "too many links to follow";
+  const srv = { ...readBindDirectory("/srv"), real: "/srv" };
+  assertEquals(
+    checkBind("/srv/a", { problem }, [srv])?.message,
+    "bind mount of /srv/a is not allowed: too many links to follow",
+  );
+  // A directory that can't be followed allows nothing, and is not the reason.
+  const etc = { ...readBindDirectory("/etc"), problem };
+  assertEquals(checkBind("/srv/a", { real: "/srv/a" }, [etc, srv]), undefined);
+  assertEquals(
+    checkBind("/etc/a", { real: "/etc/a" }, [etc, srv])?.message,
+    "bind mount of /etc/a is not allowed: only below /etc, /srv",
   );
 });
 

@@ -80,6 +80,11 @@ export function imageFacts(image: Json, path: string): ImageFacts {
   const config = record(image.Config);
   return {
     id: text(image.Id),
+    platform: {
+      os: text(image.Os),
+      architecture: text(image.Architecture),
+      variant: text(image.Variant),
+    },
     volumes: Object.keys(record(config.Volumes)),
     labels: record(config.Labels) as Record<string, string>,
     layers: texts(record(image.RootFS).Layers, path),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Platform } from "../call/platform.ts";
 import type { ServiceSpec } from "../call/service.ts";
 
 /** A container, as its inspect and the engine's list show it. */
@@ -27,6 +28,8 @@ export interface ContainerFacts {
 export interface ImageFacts {
   /** Image ID, `sha256:…`. */
   id: string;
+  /** What it says it was made for; parts that it leaves out are empty. */
+  platform: Required<Platform>;
   /** Paths that it declares as `VOLUME`, as written. */
   volumes: string[];
   labels: Record<string, string>;

@@ -31,6 +31,7 @@ import {
   bindSources,
   checkBuild,
   checkContainer,
+  checkImagePlatform,
   checkMounts,
   checkStorage,
   type Storage,
@@ -130,7 +131,8 @@ async function decideCreate(
   const platform = await readPlatform(call, engine);
   const image = await engine.inspectImage(name, platform);
   if (!image) return ALLOW; // The engine's own 404 is the right answer.
-  return checkImageVolumes(name, image.volumes, covered) ?? ALLOW;
+  return checkImageVolumes(name, image.volumes, covered) ??
+    checkImagePlatform(name, image.platform) ?? ALLOW;
 }
 
 /**

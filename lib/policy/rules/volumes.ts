@@ -4,6 +4,7 @@
  * @module
  */
 import type { Mount } from "../../call/mount.ts";
+import type { Platform } from "../../call/platform.ts";
 import { shown } from "../../text.ts";
 import { type Denial, deny } from "../decision.ts";
 
@@ -88,6 +89,31 @@ export function checkContainer(
   return denyStorage(
     "container",
     `container ${shown(name)} has ${what} at ${shown(destination)}`,
+  );
+}
+
+/** The longest part of a platform that has a meaning is a tenth of it. */
+const PLATFORM_LIMIT = 100;
+
+/**
+ * Checks the platform of an image. The engine repeats it in a warning with the
+ * new container's ID (`containerCreate` in moby's daemon/create.go), and an
+ * answer of more than 64 KiB reaches its client without being shown to plugins.
+ *
+ * @param image The image as the request names it.
+ * @param platform What the image says it was made for.
+ * @returns The denial if a part of it is longer than 100 characters.
+ */
+export function checkImagePlatform(
+  image: string,
+  platform: Required<Platform>,
+): Denial | undefined {
+  const part = (["os", "architecture", "variant"] as const)
+    .find((part) => platform[part].length > PLATFORM_LIMIT);
+  return part && deny(
+    "volumes/image-platform",
+    `image ${shown(image)} is not allowed: its ${part} has ` +
+      `${platform[part].length} characters, more than ${PLATFORM_LIMIT}`,
   );
 }
 

@@ -7,6 +7,7 @@ const LAYER = `sha256:${"1".repeat(64)}`;
 const IMAGE = { Id: "sha256:1d", Os: "linux" };
 const FACTS = {
   id: "sha256:1d",
+  platform: { os: "linux", architecture: "", variant: "" },
   volumes: [],
   labels: {},
   layers: [],
@@ -64,6 +65,8 @@ Deno.test("images: an image", async () => {
   const answers: Record<string, unknown> = {
     full: {
       ...IMAGE,
+      Architecture: "arm",
+      Variant: "v7",
       Parent: "sha256:2d",
       RepoDigests: ["r.example/a@sha256:3d"],
       RootFS: { Type: "layers", Layers: [LAYER] },
@@ -96,6 +99,7 @@ Deno.test("images: an image", async () => {
     );
     assertEquals(await engine.inspectImage("full"), {
       id: "sha256:1d",
+      platform: { os: "linux", architecture: "arm", variant: "v7" },
       volumes: ["/data", "/log/"],
       labels: { vendor: "Red Hat, Inc." },
       layers: [LAYER],
@@ -148,7 +152,11 @@ Deno.test("images: an image for a platform", async () => {
   });
   assertEquals(
     await engine.inspectImage("b", { os: "linux", architecture: "arm64" }),
-    { ...FACTS, id: "sha256:arm64" },
+    {
+      ...FACTS,
+      id: "sha256:arm64",
+      platform: { ...FACTS.platform, architecture: "arm64" },
+    },
   );
   assertEquals(
     sent.includes(`GET /v1.51${asPlatform("b", "arm64")}`),
@@ -198,7 +206,9 @@ Deno.test("images: an image in which create can find another than inspect", asyn
     });
     const asked = engine.inspectImage("b");
     if (clear) {
-      assertEquals(await asked, FACTS, JSON.stringify(manifests));
+      const platform = { ...FACTS.platform, architecture: "amd64" };
+      const facts = { ...FACTS, platform };
+      assertEquals(await asked, facts, JSON.stringify(manifests));
     } else {
       assertEquals(
         (await assertRejects(() => asked, Unreadable)).message,

@@ -27,6 +27,7 @@ function engineOf(
 ): { engine: Partial<Engine>; asked: Questions } {
   const asked: Questions = [];
   const facts = (id: string, image: Image): ImageFacts => ({
+    platform: { os: "linux", architecture: "amd64", variant: "" },
     volumes: [],
     labels: {},
     layers: [`layer of ${id}`],
@@ -222,6 +223,7 @@ Deno.test("push: every platform's image counts", async () => {
   const { engine } = engineOf({});
   const image = (labels: Record<string, string>): ImageFacts => ({
     id: "both",
+    platform: { os: "linux", architecture: "amd64", variant: "" },
     volumes: [],
     labels,
     layers: ["l"],

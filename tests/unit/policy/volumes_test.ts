@@ -44,7 +44,15 @@ async function verdict(
 }
 
 function image(volumes: string[], id = "sha256:1d"): ImageFacts {
-  return { id, volumes, labels: {}, layers: [], parent: "", repoDigests: [] };
+  return {
+    id,
+    platform: { os: "linux", architecture: "amd64", variant: "" },
+    volumes,
+    labels: {},
+    layers: [],
+    parent: "",
+    repoDigests: [],
+  };
 }
 
 /** An engine with images of these names, which declare these volumes. */
@@ -340,6 +348,23 @@ Deno.test("volumes: an image that the engine does not know is its own to refuse"
   // Without an image there is nothing to ask.
   assertEquals(await create({ Image: "" }, {}), "allowed");
   assertEquals(await create({ Image: null }, {}), "allowed");
+});
+
+Deno.test("volumes: an image whose platform would hide the engine's answer", async () => {
+  const made = (variant: string): Partial<Engine> => ({
+    inspectImage: () =>
+      Promise.resolve({
+        ...image([]),
+        platform: { os: "linux", architecture: "arm", variant },
+      }),
+  });
+  assertEquals(await create({}, made("v7")), "allowed");
+  assertEquals(await create({}, made("v".repeat(100))), "allowed");
+  assertEquals(
+    await create({}, made("v".repeat(70_000))),
+    "image busybox is not allowed: its variant has 70000 characters, more " +
+      "than 100",
+  );
 });
 
 Deno.test("volumes: a body is needed at create", async () => {

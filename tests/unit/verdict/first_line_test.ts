@@ -49,6 +49,7 @@ const PLAIN: Partial<Engine> = {
   inspectImage: () =>
     Promise.resolve({
       id: "sha256:0",
+      platform: { os: "linux", architecture: "amd64", variant: "" },
       volumes: [],
       labels: {},
       layers: [],

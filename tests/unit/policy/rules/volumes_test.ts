@@ -4,6 +4,7 @@ import {
   bindSources,
   checkBuild,
   checkContainer,
+  checkImagePlatform,
   checkMounts,
   checkStorage,
   denyVolume,
@@ -108,6 +109,24 @@ Deno.test("storage: what a container has", () => {
       checkContainer("web", mounts)?.message,
       what && no(`container web has ${what} at /x`),
     );
+  }
+});
+
+Deno.test("storage: each part of an image's platform has an end", () => {
+  const platform = { os: "linux", architecture: "arm64", variant: "v8" };
+  const none = { os: "", architecture: "", variant: "" };
+  assertEquals(checkImagePlatform("b:1", platform), undefined);
+  assertEquals(checkImagePlatform("b:1", none), undefined);
+  for (const part of ["os", "architecture", "variant"]) {
+    const long = (length: number) =>
+      checkImagePlatform("b:1", { ...platform, [part]: "x".repeat(length) });
+    assertEquals(long(100), undefined, part);
+    assertEquals(long(101), {
+      allow: false,
+      rule: "volumes/image-platform",
+      message: `image b:1 is not allowed: its ${part} has 101 characters, ` +
+        "more than 100",
+    });
   }
 });
 

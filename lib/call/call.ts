@@ -69,6 +69,12 @@ export class Call {
       this.#header("Content-Length") !== "0";
   }
 
+  /** Whether there surely is a body, by its length, that the engine keeps. */
+  get hasHiddenBody(): boolean {
+    const length = this.#header("Content-Length");
+    return !this.hasBody && length !== undefined && length !== "0";
+  }
+
   /**
    * Makes sure that the query is what the engine goes by, at an endpoint that
    * reads a form: a form body wins over the query, and is never shown.

@@ -39,13 +39,21 @@ export async function decidePush(
   engine: Engine,
 ): Promise<Decision> {
   if (!policy.blockRhel) return ALLOW;
-  const push = readPush(call);
+  const { qualified, reference } = readPush(call);
   // Only an unqualified name can go anywhere else than it says.
-  const registries = push.qualified
+  const registries = qualified
     ? undefined
     : await engine.additionalRegistries();
-  if (pushDestination(push, registries) !== HUB) return ALLOW;
-  call.requireNoForm(); // Which tags are pushed hangs on the query.
+  if (pushDestination({ qualified, reference }, registries) !== HUB) {
+    return ALLOW;
+  }
+  // The engine waits for its end, and looks the image up after that.
+  if (call.hasHiddenBody) {
+    throw new Unreadable(
+      "its body is not shown to plugins: send none, with " +
+        '"Content-Length: 0", or JSON as "Content-Type: application/json"',
+    );
+  }
 
   if (!await engine.inspectsPlatforms() && await engine.keepsPlatforms()) {
     throw new Unreadable(
@@ -53,18 +61,23 @@ export async function decidePush(
         "use Docker Engine 28.1 or later",
     );
   }
-  const pushed = push.allTags
-    ? await allTags(push, engine)
-    : await oneTag(push, engine);
+  const push = readPush(call, call.query.get("tag"));
+  // A form that is not shown wins over the query; of what is pushed, it can
+  // change the tag only.
+  const anyTag = push.allTags || call.mayHaveHiddenBody;
+  const pushed = [
+    ...push.allTags ? [] : await oneTag(push, engine),
+    ...anyTag ? await allTags(push, engine) : [],
+  ];
   // What the images say of themselves often settles it.
   const denied = checkPush(policy, pushed, []);
   if (denied || pushed.length === 0) return denied ?? ALLOW;
   return checkPush(policy, pushed, await rhelImages(policy, engine)) ?? ALLOW;
 }
 
-function readPush(call: Call): PushReference {
+function readPush(call: Call, tag?: string): PushReference {
   try {
-    return pushReference(call.subject, call.query.get("tag"));
+    return pushReference(call.subject, tag);
   } catch (error) {
     if (!(error instanceof InvalidReference)) throw error;
     throw new Unreadable(`image "${shown(call.subject)}": ${error.message}`);
@@ -81,11 +94,11 @@ async function allTags(
   engine: Engine,
 ): Promise<PushedImage[]> {
   const images = await engine.listImages({ reference: [repository] });
-  const pushed = images.map(({ id, repoTags }) => {
+  const pushed = await askForEach(images, ({ id, repoTags }) => {
     const tag = repoTags.find((tag) => tag.startsWith(`${repository}:`));
     return pushedImages(id, tag ?? repository, engine);
   });
-  return (await Promise.all(pushed)).flat();
+  return pushed.flat();
 }
 
 async function pushedImages(
@@ -127,8 +140,24 @@ async function rhelImages(
     lists.flat().filter((image) => isFromRedHat(policy, image))
       .map(({ id }) => id),
   );
-  const images = await Promise.all(
-    [...ids].map((id) => engine.inspectEveryPlatform(id)),
+  const images = await askForEach(
+    [...ids],
+    (id) => engine.inspectEveryPlatform(id),
   );
   return images.flat();
+}
+
+/** How many images the engine is asked for at a time. */
+const AT_A_TIME = 8;
+
+async function askForEach<T, R>(
+  items: readonly T[],
+  ask: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const answers: R[] = [];
+  for (let at = 0; at < items.length; at += AT_A_TIME) {
+    const some = items.slice(at, at + AT_A_TIME);
+    answers.push(...await Promise.all(some.map(ask)));
+  }
+  return answers;
 }

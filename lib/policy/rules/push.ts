@@ -49,6 +49,14 @@ const VENDOR = "Red Hat, Inc.";
 /** Red Hat's labels: capitalised on RHEL 7 images, in lower case since. */
 const VENDOR_LABELS = ["vendor", "Vendor"];
 const NAME_LABELS = ["name", "Name"];
+const COMPONENT_LABELS = ["com.redhat.component", "BZComponent"];
+
+/** The `url` label of Red Hat's images: their page in its catalog. */
+const CATALOG_URL =
+  /^https:\/\/access\.redhat\.com\/containers\/#\/[^/]+\/(.+)\/images\//;
+
+/** `com.redhat.license_terms`: a page of Red Hat's, and a section of it. */
+const TERMS = /^https:\/\/www\.redhat\.com\/.*#(.+)$/;
 
 /**
  * Values for the `label` filter of `GET /images/json`: every image that
@@ -113,7 +121,8 @@ export function isFromRedHat(
  *
  * An image is RHEL based by its own labels, by those of an image that it was made
  * from, or if it begins with all the layers of an RHEL image on this host: labels
- * can be overwritten in a child, layers can't.
+ * can be overwritten in a child, layers can't. A child that gives itself a name
+ * and a vendor mostly leaves the other labels as they were.
  *
  * @param policy The policy.
  * @param pushed Every image that is pushed: all tags of the repository if the
@@ -140,14 +149,14 @@ export function checkPush(
   return undefined;
 }
 
-/** The `name` label of the RHEL image that an image is or is made from. */
+/** What the labels call the RHEL image that an image is or is made from. */
 function baseOf(
   policy: PushPolicy,
   { image, parents }: PushedImage,
   bases: readonly ImageContent[],
 ): string | undefined {
   for (const { labels } of [image, ...parents]) {
-    const name = rhelName(policy, labels);
+    const name = rhelName(policy, labels) ?? inheritedName(policy, labels);
     if (name !== undefined) return name;
   }
   const base = bases.find(({ layers }) =>
@@ -168,8 +177,37 @@ function rhelName(
   if (!VENDOR_LABELS.some((label) => labels[label] === VENDOR)) {
     return undefined;
   }
-  return NAME_LABELS.map((label) => labels[label]).find((name) =>
-    policy.namePrefixes.some((prefix) => name?.startsWith(prefix))
+  return findRhel(policy, NAME_LABELS.map((label) => labels[label]));
+}
+
+/**
+ * What an image's labels tell of the RHEL image that it was made from, if it
+ * overwrote `name` and `vendor`: the base's component (`rhel-server-container`;
+ * UBI's is `ubi9-container`), its repository (`rhel8/mariadb-105`), or its terms
+ * of use (`rhel`; UBI's are `UBI`).
+ */
+function inheritedName(
+  policy: PushPolicy,
+  labels: ImageContent["labels"],
+): string | undefined {
+  const [, repository] = CATALOG_URL.exec(labels["url"] ?? "") ?? [];
+  // Images of CentOS refer to RHEL's terms too, by mistake. They lack the label
+  // by which Red Hat's own builds say how far they may go.
+  const isRedHats = labels["distribution-scope"] !== undefined;
+  const [, terms] = TERMS.exec(labels["com.redhat.license_terms"] ?? "") ?? [];
+  return findRhel(policy, [
+    ...COMPONENT_LABELS.map((label) => labels[label]),
+    repository,
+    isRedHats ? terms?.toLowerCase() : undefined,
+  ]);
+}
+
+function findRhel(
+  { namePrefixes }: PushPolicy,
+  names: readonly (string | undefined)[],
+): string | undefined {
+  return names.find((name) =>
+    namePrefixes.some((prefix) => name?.startsWith(prefix))
   );
 }
 

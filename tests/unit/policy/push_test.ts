@@ -206,6 +206,65 @@ Deno.test("push: without a tag, every tag of the repository", async () => {
   }
 });
 
+Deno.test("push: what may carry a form counts as a push of all tags", async () => {
+  const app = { plain: PLAIN, two: { tags: ["acme/app:2"] } };
+  const rhel = { tags: ["acme/app:3"], labels: RHEL.labels };
+  const headers: Record<string, string>[] = [
+    // Clients of docker-java before 3.5 send every push so.
+    { "Content-Type": "application/json" },
+    { "Content-Type": "application/x-www-form-urlencoded" },
+  ];
+  for (const each of headers) {
+    const form = (target: string) =>
+      request(`POST /images/${target}`, undefined, each);
+    const plain = engineOf(app);
+    const both = engineOf({ ...app, rhel });
+    for (const tag of ["1", "2", "none"]) {
+      const target = `acme/app/push?tag=${tag}`;
+      assertEquals(await decided(form(target), plain.engine), "allowed");
+      assertEquals(
+        await decided(form(target), both.engine),
+        isBasedOn("acme/app:3", "rhel9"),
+      );
+    }
+    // Another repository can't be named by it.
+    assertEquals(
+      await decided(form("acme/plain/push?tag=1"), both.engine),
+      "allowed",
+    );
+    assertEquals(
+      await decided(form("quay.io/acme/app/push?tag=%20"), both.engine),
+      "allowed",
+    );
+  }
+  // What is shown is no form.
+  const json = request("POST /images/acme/app/push?tag=1", {});
+  const { engine } = engineOf({ ...app, rhel });
+  assertEquals(await decided(json, engine), "allowed");
+});
+
+Deno.test("push: of many images, some are asked for at a time", async () => {
+  const names = Array.from({ length: 2000 }, (_, at) => `acme/app:${at}`);
+  const { engine } = engineOf(
+    Object.fromEntries(names.map((name, at) => [`id${at}`, { tags: [name] }])),
+  );
+  let now = 0;
+  let most = 0;
+  let asked = 0;
+  const decision = await decided(push("acme/app/push"), {
+    ...engine,
+    async inspectEveryPlatform(name) {
+      most = Math.max(most, ++now);
+      asked++;
+      await new Promise((resolve) => setTimeout(resolve));
+      now--;
+      return await engine.inspectEveryPlatform!(name);
+    },
+  });
+  assertEquals(decision, "allowed");
+  assertEquals({ most, asked }, { most: 8, asked: 2000 });
+});
+
 Deno.test("push: an image that the engine does not know is left to it", async () => {
   const { engine, asked } = engineOf({ rhel: RHEL });
   assertEquals(await decided(push("acme/none/push?tag=1"), engine), "allowed");
@@ -284,21 +343,30 @@ Deno.test("push: what can't be read", async (t) => {
       'image "acme/app": invalid tag format',
     );
   });
-  await t.step("what may carry a form", async () => {
-    const form = (target: string) =>
-      request(`POST /images/${target}`, undefined, {
-        "Content-Type": "application/x-www-form-urlencoded",
-      });
-    assertEquals(
-      await reason(form("acme/app/push?tag=1")),
-      "it may carry a form that overrides its query: send it without a " +
-        'Content-Type, or with "Content-Length: 0"',
-    );
-    // A form changes the tag and not the registry.
-    assertEquals(
-      await decided(form("quay.io/acme/app/push?tag=1"), engine),
-      "allowed",
-    );
+  await t.step("what has a body that is not shown", async () => {
+    const FORM = "application/x-www-form-urlencoded";
+    for (
+      const headers of [
+        { "Content-Length": "5", "Content-Type": FORM },
+        { "Content-Length": "5", "Content-Type": "application/json" },
+        // Credentials, as old clients send them; the engine reads them up to 26.1.
+        { "Content-Length": "2" },
+        { "Content-Length": "00" },
+      ] as Record<string, string>[]
+    ) {
+      const hidden = (target: string) =>
+        request(`POST /images/${target}`, undefined, headers);
+      assertEquals(
+        await reason(hidden("acme/app/push?tag=1")),
+        'its body is not shown to plugins: send none, with "Content-Length: ' +
+          '0", or JSON as "Content-Type: application/json"',
+      );
+      // It changes the tag and not the registry.
+      assertEquals(
+        await decided(hidden("quay.io/acme/app/push?tag=1"), engine),
+        "allowed",
+      );
+    }
   });
 });
 

@@ -170,6 +170,281 @@ Deno.test("labels", () => {
   }
 });
 
+/**
+ * Labels as Red Hat's images have them, and images made from those. Of the texts
+ * for people only what could mislead is here.
+ */
+const URL_OF =
+  "https://access.redhat.com/containers/#/registry.access.redhat.com";
+const TERMS_OF =
+  "https://www.redhat.com/en/about/red-hat-end-user-license-agreements";
+
+/** Red Hat Enterprise Linux 7, of 2015. */
+const RHEL_7_1 = {
+  Architecture: "x86_64",
+  Authoritative_Registry: "registry.access.redhat.com",
+  BZComponent: "rhel-server-docker",
+  Build_Host: "rcm-img04.build.eng.bos.redhat.com",
+  Name: "rhel7/rhel",
+  Release: "4",
+  Vendor: "Red Hat, Inc.",
+  Version: "7.1",
+};
+
+/** Of 2021. */
+const RHEL_7_9 = {
+  architecture: "x86_64",
+  "build-date": "2021-07-13T15:12:27.073772",
+  "com.redhat.build-host": "cpt-1006.osbs.prod.upshift.rdu2.redhat.com",
+  "com.redhat.component": "rhel-server-container",
+  "com.redhat.license_terms": "https://www.redhat.com/agreements",
+  "distribution-scope": "public",
+  "io.k8s.display-name": "Red Hat Enterprise Linux 7",
+  "io.openshift.tags": "base rhel7",
+  name: "rhel7",
+  release: "437",
+  summary: "Provides the latest release of Red Hat Enterprise Linux 7 in a " +
+    "fully featured and supported base image.",
+  url: `${URL_OF}/rhel7/images/7.9-437`,
+  "vcs-ref": "a4d1f0b8a9b923ca309da182943d17fe639d8c95",
+  "vcs-type": "git",
+  vendor: "Red Hat, Inc.",
+  version: "7.9",
+};
+
+/** A software collection on RHEL 7. */
+const RHSCL = {
+  architecture: "x86_64",
+  "build-date": "2020-09-21T15:38:28.666467",
+  "com.redhat.build-host": "cpt-1002.osbs.prod.upshift.rdu2.redhat.com",
+  "com.redhat.component": "rh-postgresql96-container",
+  "com.redhat.license_terms": `${TERMS_OF}#rhel`,
+  "distribution-scope": "public",
+  "io.k8s.display-name": "PostgreSQL 9.6",
+  "io.openshift.expose-services": "5432:postgresql",
+  "io.openshift.s2i.assemble-user": "26",
+  "io.openshift.tags": "database,postgresql,postgresql96,rh-postgresql96",
+  maintainer: "SoftwareCollections.org <sclorg@redhat.com>",
+  name: "rhscl/postgresql-96-rhel7",
+  release: "63",
+  url: `${URL_OF}/rhscl/postgresql-96-rhel7/images/1-63`,
+  "vcs-type": "git",
+  vendor: "Red Hat, Inc.",
+  version: "1",
+};
+
+/** An application of RHEL 8, which is built on UBI. */
+const RHEL_8 = {
+  architecture: "x86_64",
+  "com.redhat.component": "mariadb-103-container",
+  "com.redhat.license_terms": `${TERMS_OF}#rhel`,
+  "distribution-scope": "public",
+  "io.openshift.tags": "database,mysql,mariadb,mariadb103,mariadb-103",
+  maintainer: "SoftwareCollections.org <sclorg@redhat.com>",
+  name: "rhel8/mariadb-103",
+  release: "102",
+  summary: "MariaDB 10.3 SQL database server",
+  url: `${URL_OF}/rhel8/mariadb-103/images/1-102`,
+  "vcs-ref": "ab3c3f15b6180b967a312c93e82743e842a4ac7c",
+  "vcs-type": "git",
+  vendor: "Red Hat, Inc.",
+  version: "1",
+};
+
+/** The same of RHEL 9, of the builds whose `url` no longer names the image. */
+const RHEL_9 = {
+  architecture: "x86_64",
+  "com.redhat.component": "postgresql-15-container",
+  "com.redhat.license_terms": `${TERMS_OF}#rhel`,
+  cpe: "cpe:/a:redhat:enterprise_linux:9::appstream",
+  "distribution-scope": "public",
+  "io.openshift.tags": "database,postgresql,postgresql15,postgresql-15",
+  maintainer: "SoftwareCollections.org <sclorg@redhat.com>",
+  name: "rhel9/postgresql-15",
+  url: "https://catalog.redhat.com/en/search?searchType=containers",
+  vendor: "Red Hat, Inc.",
+  version: "1",
+};
+
+const UBI_8 = {
+  architecture: "x86_64",
+  "build-date": "2022-05-03T08:36:31.336870",
+  "com.redhat.build-host": "cpt-1002.osbs.prod.upshift.rdu2.redhat.com",
+  "com.redhat.component": "ubi8-container",
+  "com.redhat.license_terms": `${TERMS_OF}#UBI`,
+  "distribution-scope": "public",
+  "io.k8s.display-name": "Red Hat Universal Base Image 8",
+  "io.openshift.expose-services": "",
+  "io.openshift.tags": "base rhel8",
+  maintainer: "Red Hat, Inc.",
+  name: "ubi8",
+  release: "239",
+  summary: "Provides the latest release of Red Hat Universal Base Image 8.",
+  url: `${URL_OF}/ubi8/images/8.5-239`,
+  "vcs-type": "git",
+  vendor: "Red Hat, Inc.",
+  version: "8.5",
+};
+
+const UBI_9_MICRO = {
+  ...UBI_8,
+  "build-date": "2023-01-17T14:19:54",
+  "com.redhat.component": "ubi9-micro-container",
+  "io.buildah.version": "1.27.1",
+  "io.k8s.display-name": "Ubi9-micro",
+  name: "ubi9/ubi-micro",
+  release: "13",
+  summary: "ubi9 micro image",
+  url: `${URL_OF}/ubi9/ubi-micro/images/9.1.0-13`,
+  version: "9.1.0",
+};
+
+/** Of 2025. */
+const UBI_9 = {
+  architecture: "x86_64",
+  "build-date": "2025-09-18T08:46:43Z",
+  "com.redhat.component": "ubi9-container",
+  "com.redhat.license_terms": `${TERMS_OF}#UBI`,
+  cpe: "cpe:/a:redhat:enterprise_linux:9::appstream",
+  "distribution-scope": "public",
+  "io.buildah.version": "1.40.1",
+  "io.openshift.expose-services": "",
+  "io.openshift.tags": "base rhel9",
+  maintainer: "Red Hat, Inc.",
+  name: "ubi9/ubi",
+  url: "https://catalog.redhat.com/en/search?searchType=containers",
+  vendor: "Red Hat, Inc.",
+  version: "9.6",
+};
+
+/** What partners of Red Hat's overwrite, as they must to be certified. */
+const OWN = {
+  name: "acme/app",
+  vendor: "Acme, Ltd.",
+  maintainer: "ops@acme.example",
+  version: "1.0",
+  release: "1",
+  summary: "An application",
+  description: "An application that runs on Red Hat Enterprise Linux (rhel)",
+};
+
+Deno.test("RHEL by the labels of its images, as they are", () => {
+  const images: [labels: Record<string, string>, base: string | undefined][] = [
+    [RHEL_7_1, "rhel7/rhel"],
+    [RHEL_7_9, "rhel7"],
+    [RHSCL, "rhel"],
+    [RHEL_8, "rhel8/mariadb-103"],
+    [RHEL_9, "rhel9/postgresql-15"],
+    [UBI_8, undefined],
+    [UBI_9_MICRO, undefined],
+    [UBI_9, undefined],
+  ];
+  for (const [labels, base] of images) {
+    assertBase(labels, base);
+  }
+});
+
+Deno.test("RHEL whose name and vendor a child overwrote, as BuildKit leaves it", () => {
+  const images: [labels: Record<string, string>, base: string | undefined][] = [
+    [RHEL_7_9, "rhel-server-container"],
+    [RHSCL, "rhel"],
+    [RHEL_8, "rhel8/mariadb-103"],
+    [RHEL_9, "rhel"],
+    [UBI_8, undefined],
+    [UBI_9_MICRO, undefined],
+    [UBI_9, undefined],
+  ];
+  for (const [labels, base] of images) {
+    assertBase({ ...labels, ...OWN }, base);
+    assertBase({ ...labels, name: "app" }, base);
+    assertBase({ ...labels, vendor: "" }, base);
+  }
+  // The first images wrote labels with capitals.
+  assertBase({ ...RHEL_7_1, ...OWN }, "rhel7/rhel");
+  assertBase({ ...RHEL_7_1, Name: "app", Vendor: "x" }, "rhel-server-docker");
+  // Each of the signs is enough.
+  const { url, ...rest } = { ...RHEL_7_9, ...OWN };
+  assertBase(rest, "rhel-server-container");
+  assertBase({ ...OWN, url }, "rhel7");
+  // A page of one's own is nobody else's.
+  assertBase(
+    { ...OWN, url: "https://acme.example/#/x/rhel7/images/1" },
+    undefined,
+  );
+});
+
+Deno.test("what is no RHEL, however near it comes", () => {
+  const centosOnUbi = {
+    ...UBI_8,
+    "com.redhat.component": "centos-stream-container",
+    "com.redhat.license_terms": "https://centos.org/legal/licensing-policy/",
+    "io.k8s.display-name": "CentOS Stream 8",
+    "io.openshift.tags": "base centos centos-stream",
+    name: "centos-stream",
+    url: `${URL_OF}/ubi8/images/8.6-903`,
+  };
+  // CentOS, with RHEL's terms copied.
+  const varnish = {
+    "com.redhat.component": "varnish-6-container",
+    "com.redhat.license_terms": `${TERMS_OF}#rhel`,
+    "io.openshift.tags": "builder,varnish6,varnish-6",
+    maintainer: "sclorg",
+    name: "sclorg/varnish-6-c9s",
+    version: "1",
+  };
+  const postgres = {
+    "com.redhat.component": "postgresql-15-container",
+    "io.openshift.tags": "database,postgresql,postgresql15,postgresql-15",
+    name: "sclorg/postgresql-15-c9s",
+    version: "1",
+  };
+  const minio = {
+    ...UBI_9_MICRO,
+    name: "MinIO",
+    vendor: "MinIO Inc <dev@min.io>",
+    maintainer: "MinIO Inc <dev@min.io>",
+    release: "RELEASE.2025-09-07T16-13-09Z",
+  };
+  // Of Red Hat, but not what name-prefixes are about.
+  const openshift = {
+    ...RHEL_7_9,
+    "com.redhat.component": "openshift-enterprise-base-container",
+    "com.redhat.license_terms": "https://www.redhat.com/licenses/eulas",
+    name: "openshift3/ose-base",
+    url: `${URL_OF}/openshift3/ose-base/images/v3.11.0-1`,
+  };
+  for (const labels of [centosOnUbi, varnish, postgres, minio, openshift]) {
+    assertBase(labels, undefined);
+    assertBase({ ...labels, ...OWN }, undefined);
+  }
+});
+
+Deno.test("name-prefixes hold for what is inherited, too", () => {
+  const policy = { namePrefixes: ["ubi"] };
+  assertBase({ ...UBI_8, ...OWN }, "ubi8-container", { policy });
+  assertBase({ ...UBI_9, ...OWN }, "ubi9-container", { policy });
+  assertBase({ ...RHEL_7_9, ...OWN }, undefined, { policy });
+  assertBase({ ...RHEL_8, ...OWN }, undefined, { policy });
+});
+
+Deno.test("an image that was made from one that inherited its labels", () => {
+  const parents = [{ labels: { ...RHEL_7_9, ...OWN } }];
+  assertBase({}, "rhel-server-container", { parents });
+});
+
+function assertBase(
+  labels: Record<string, string>,
+  base: string | undefined,
+  more: Push = {},
+) {
+  assertEquals(
+    push("acme/app:1", image({ labels }), more)?.message,
+    base && "RHEL based images are not allowed to be pushed to docker.io: " +
+        `acme/app:1 is based on ${base}`,
+    JSON.stringify(labels),
+  );
+}
+
 Deno.test("a child that overwrites the labels is known by its layers", () => {
   const overwritten = { vendor: "Acme", name: "app" };
   const child = image({

@@ -1,18 +1,22 @@
 /**
- * The calls of the engine's API that a policy judges: the specification of what
- * is guarded. A call that no row matches is allowed without another thought.
+ * The calls of the engine's API that are guarded: this table is the
+ * specification. A call that no row matches is allowed without another look.
+ *
+ * To guard another call, such as `POST /containers/{name:.*}/exec`, add a row
+ * to the table; then say what becomes of it in lib/policy/, in the file of each
+ * policy in its column `policies`, at the `switch` over the endpoint's name.
  *
  * @module
  */
 import { parseTarget, type Target } from "./target.ts";
 
-/** The sections of the configuration, each a policy. */
+/** The policies, each under the name of its section in the configuration. */
 export type Section = "volumes" | "images" | "push";
 
 /** One call, or family of calls, of the engine's API. */
-export interface Endpoint {
+interface Row {
   /** What the call does; the name by which policies know it. */
-  readonly name: EndpointName;
+  readonly name: string;
   /** HTTP method; the engine's router tells letter case apart. */
   readonly method: "POST" | "PUT";
   /**
@@ -20,32 +24,11 @@ export interface Endpoint {
    * (moby's daemon/server/router/*): `{name:.*}` takes anything, slashes too.
    */
   readonly path: string;
-  /** The policies that judge it, in the order in which they are asked. */
+  /** The policies that guard it, in the order in which they are asked. */
   readonly policies: readonly Section[];
 }
 
-/** Names of the guarded calls. */
-export type EndpointName =
-  | "container create"
-  | "container start"
-  | "container restart"
-  | "container update"
-  | "container rename"
-  | "container archive"
-  | "service create"
-  | "service update"
-  | "build"
-  | "build session"
-  | "build connection"
-  | "image create"
-  | "image load"
-  | "image push"
-  | "plugin pull"
-  | "plugin upgrade"
-  | "plugin create";
-
-/** Every guarded call. */
-export const ENDPOINTS: readonly Endpoint[] = [
+const TABLE = [
   {
     name: "container create",
     method: "POST",
@@ -71,7 +54,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     policies: ["volumes"],
   },
   {
-    // A start by name must not find another container than was judged.
+    // It could give the name in a start to another container than was checked.
     name: "container rename",
     method: "POST",
     path: "/containers/{name:.*}/rename",
@@ -153,64 +136,45 @@ export const ENDPOINTS: readonly Endpoint[] = [
     path: "/plugins/create",
     policies: ["images"],
   },
-];
+] as const satisfies readonly Row[];
 
-/** The row that a call matches, with what its path names. */
-export interface Match {
-  endpoint: Endpoint;
-  /** The container, service, … in the path; empty where the path names none. */
-  subject: string;
+/** Names of the guarded calls. */
+export type EndpointName = typeof TABLE[number]["name"];
+
+/** A row of the endpoint table. */
+export interface Endpoint extends Row {
+  readonly name: EndpointName;
 }
 
-/** A guarded call's row in the table, and its request target. */
-export interface Route extends Match {
+/** Every guarded call. */
+export const ENDPOINTS: readonly Endpoint[] = TABLE;
+
+/** A guarded call: its row in the table, and what its request target says. */
+export interface Route {
+  endpoint: Endpoint;
+  /** The container, service, … in the path; empty if the path names none. */
+  subject: string;
   target: Target;
 }
 
-/** Rows whose path names nothing, by their path. */
-const PLAIN = new Map(
-  ENDPOINTS.filter(({ path }) => !path.includes("{"))
-    .map((endpoint) => [endpoint.path, endpoint]),
-);
-
-/** The other rows. */
-const NAMING = ENDPOINTS.filter(({ path }) => path.includes("{"))
-  .map((endpoint) => ({ endpoint, pattern: toPattern(endpoint.path) }));
-
-const METHODS: ReadonlySet<string> = new Set(
-  ENDPOINTS.map(({ method }) => method),
-);
-
-/**
- * Looks a call up in the table, by what the AuthZ request says of it.
- *
- * @param call Method and request target, as sent.
- * @returns The row with the target, or undefined where no policy cares.
- */
-export function routeOf(
-  { method, uri }: { method: string; uri: string },
-): Route | undefined {
-  if (!METHODS.has(method)) return undefined; // Most calls are a GET.
-  const target = parseTarget(uri);
-  const match = matchEndpoint(method, target.path);
-  return match &&
-    { endpoint: match.endpoint, subject: match.subject, target };
-}
+const PATTERNS = ENDPOINTS.map((endpoint) => ({
+  endpoint,
+  pattern: toPattern(endpoint.path),
+}));
 
 /**
  * Looks a call up in the table.
  *
- * @param method HTTP method as sent.
- * @param path Decoded path without API version.
- * @returns The row, or undefined where no policy cares.
+ * @param call HTTP method and request target, as sent.
+ * @returns What it is, or undefined if it is not guarded.
  */
-export function matchEndpoint(method: string, path: string): Match | undefined {
-  const plain = PLAIN.get(path);
-  if (plain?.method === method) return { endpoint: plain, subject: "" };
-  for (const { endpoint, pattern } of NAMING) {
-    if (endpoint.method !== method) continue;
-    const found = pattern.exec(path);
-    if (found) return { endpoint, subject: found[1] ?? "" };
+export function routeOf(
+  { method, uri }: { method: string; uri: string },
+): Route | undefined {
+  const target = parseTarget(uri);
+  for (const { endpoint, pattern } of PATTERNS) {
+    const found = endpoint.method === method && pattern.exec(target.path);
+    if (found) return { endpoint, subject: found[1] ?? "", target };
   }
   return undefined;
 }

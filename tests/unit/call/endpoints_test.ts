@@ -1,15 +1,16 @@
 import { assertEquals } from "@std/assert";
-import { ENDPOINTS, matchEndpoint } from "../../../lib/call/endpoints.ts";
-import { parseTarget } from "../../../lib/call/target.ts";
+import { ENDPOINTS, routeOf } from "../../../lib/call/endpoints.ts";
 
-/** The row's name and what the path names, or undefined where no row matches. */
+/**
+ * The row's name and what the path names, or undefined where no row matches.
+ */
 function match(line: string): [string, string] | undefined {
   const [method, uri] = line.split(" ");
-  const found = matchEndpoint(method, parseTarget(uri).path);
+  const found = routeOf({ method, uri });
   return found && [found.endpoint.name, found.subject];
 }
 
-Deno.test("endpoints: every row is judged, and stands there once", () => {
+Deno.test("endpoints: every row has a policy, and stands there once", () => {
   for (const { name, policies } of ENDPOINTS) {
     assertEquals(policies.length > 0, true, name);
     assertEquals(new Set(policies).size, policies.length, name);
@@ -70,7 +71,7 @@ Deno.test("endpoints: calls that storage hangs on", () => {
   }
 });
 
-Deno.test("endpoints: calls that nobody judges", () => {
+Deno.test("endpoints: calls that are not guarded", () => {
   for (
     const line of [
       "GET /_ping",

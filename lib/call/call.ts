@@ -4,7 +4,7 @@ import type { Endpoint, Route } from "./endpoints.ts";
 import { parseJson } from "./json.ts";
 import { Struct } from "./struct.ts";
 import { Unreadable } from "./unreadable.ts";
-import { Query } from "./target.ts";
+import { Query } from "./query.ts";
 
 /** From this length on, engines up to 29.3.0 keep a body to themselves. */
 const BODY_LIMIT = 1024 * 1024;

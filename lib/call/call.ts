@@ -1,28 +1,29 @@
 import { shown } from "../text.ts";
 import type { AuthzRequest } from "./authz.ts";
 import type { Endpoint, Route } from "./endpoints.ts";
-import { parseJson } from "./json.ts";
+import { isObject, parseJson } from "./json.ts";
+import { Query } from "./query.ts";
 import { Struct } from "./struct.ts";
 import { Unreadable } from "./unreadable.ts";
-import { Query } from "./query.ts";
 
-/** From this length on, engines up to 29.3.0 keep a body to themselves. */
+/** Engines up to 29.3.0 show plugins no body of this many bytes or more. */
 const BODY_LIMIT = 1024 * 1024;
 
 /** A guarded call, read as the engine reads it. */
 export class Call {
   readonly endpoint: Endpoint;
-  /** The container, service, … in the path; empty where the path names none. */
+  /** The container, service, … in the path; empty if the path names none. */
   readonly subject: string;
   /** API version in the path, if it names one. */
   readonly apiVersion: string | undefined;
   readonly query: Query;
   readonly #request: AuthzRequest;
+  #body?: Struct;
 
   /**
    * @param request The AuthZ request.
    * @param route The row of the endpoint table that it matched.
-   * @throws {Unreadable} where the path is not UTF-8, or the query ambiguous.
+   * @throws {Unreadable} If the path is not UTF-8, or the query is ambiguous.
    */
   constructor(request: AuthzRequest, { endpoint, subject, target }: Route) {
     if (!target.isUtf8) {
@@ -44,25 +45,31 @@ export class Call {
    * Reads the body as the struct that the engine decodes it into.
    *
    * @returns Its fields.
-   * @throws {Unreadable} where it did not arrive, with the reason and the way
-   *   out, or is not a JSON object.
+   * @throws {Unreadable} If the engine did not pass it on, saying why and what
+   *   to change; or if it is not a JSON object.
    */
   body(): Struct {
+    return this.#body ??= this.#readBody();
+  }
+
+  #readBody(): Struct {
     if (!this.#request.body) throw new Unreadable(this.#whyNoBody());
     const value = parseJson(this.#request.body);
-    if (value.type !== "object") {
+    if (!isObject(value)) {
       throw new Unreadable("its body is not a JSON object");
     }
     return new Struct(value, "the body");
   }
 
   /**
-   * Whether the engine could read a body that it does not show: one of another
-   * type than JSON, or a chunked one. The header map has the last value of a
-   * repeated header, the engine goes by the first, so that only these are sure
-   * signs of none: no `Content-Type` at all, `Content-Length: 0` (over HTTP/1.1;
-   * HTTP/2, which engines speak from 29.2 on, can repeat that one too), or a body
-   * in hand, which means that the first `Content-Type` was JSON.
+   * Whether the engine may read a body that it does not show: one of another
+   * type than JSON, or a chunked one. Of a repeated header, we see the last
+   * value and the engine goes by the first. So only these are sure signs that
+   * there is none:
+   * - no `Content-Type` at all;
+   * - `Content-Length: 0` (over HTTP/1.1; HTTP/2, which engines speak from 29.2
+   *   on, can repeat that header too);
+   * - a body that is shown, since the first `Content-Type` was JSON then.
    */
   get mayHaveHiddenBody(): boolean {
     return !this.hasBody && this.#header("Content-Type") !== undefined &&
@@ -77,9 +84,9 @@ export class Call {
 
   /**
    * Makes sure that the query is what the engine goes by, at an endpoint that
-   * reads a form: a form body wins over the query, and is never shown.
+   * reads a form: a form in the body wins over the query, and is never shown.
    *
-   * @throws {Unreadable} where there may be one, saying how to send the call.
+   * @throws {Unreadable} If there may be one, saying how to send the call.
    */
   requireNoForm(): void {
     if (!this.mayHaveHiddenBody) return;
@@ -95,7 +102,10 @@ export class Call {
       : undefined;
   }
 
-  /** See `AuthZRequest` and `sendBody` in moby's pkg/authorization/authz.go. */
+  /**
+   * Says why the engine did not pass the body on: `AuthZRequest` and `sendBody`
+   * in moby's pkg/authorization/authz.go.
+   */
   #whyNoBody(): string {
     const type = this.#header("Content-Type");
     const length = this.#header("Content-Length");

@@ -1,32 +1,35 @@
 import { shown } from "../text.ts";
-import { type FieldName, fieldName, type JsonValue } from "./json.ts";
+import { foldKey } from "./fold.ts";
+import { isObject, type Json, type JsonObject } from "./json.ts";
 import { Unreadable } from "./unreadable.ts";
 
 /**
  * A JSON object that the engine decodes into a Go struct, read field by field.
- * Values of another type than the field's make the engine refuse the request;
- * here they are {@link Unreadable}.
+ * A value of another type than its field's makes the engine refuse the request;
+ * here it is {@link Unreadable}.
  */
 export class Struct {
-  readonly #object: JsonValue | undefined;
+  /** Values by the folded names of their keys. */
+  readonly #fields = new Map<string, Json>();
   readonly #where: string;
 
   /**
-   * @param object The object as sent; undefined for one without fields.
+   * @param object The object as sent.
    * @param where What to call it in a denial, such as `HostConfig`.
-   * @throws {Unreadable} where two keys fold to one name: Go merges their
-   *   values field by field, and element by element.
+   * @throws {Unreadable} If two keys fold to one name: Go merges their values
+   *   field by field, and element by element.
    */
-  constructor(object: JsonValue | undefined, where: string) {
-    this.#object = object;
+  constructor(object: JsonObject, where: string) {
     this.#where = where;
-    const repeated = object?.repeatedField();
-    if (repeated !== undefined) {
-      throw new Unreadable(
-        `two keys in ${where} mean the same field, "${
-          shown(repeated, 60)
-        }": send it once`,
-      );
+    for (const [key, value] of Object.entries(object)) {
+      const name = foldKey(key.toWellFormed());
+      if (this.#fields.has(name)) {
+        throw new Unreadable(
+          `two keys in ${where} mean the same field, "${shown(name, 60)}": ` +
+            "send it once",
+        );
+      }
+      this.#fields.set(name, value);
     }
   }
 
@@ -34,12 +37,13 @@ export class Struct {
    * Reads a field that is a struct.
    *
    * @param name The field's name in the engine's API.
-   * @returns Its fields, or undefined where it is absent or null.
+   * @returns Its fields, or undefined if it is absent or null.
+   * @throws {Unreadable} If it is not an object, or two of its keys mean the
+   *   same field.
    */
   struct(name: string): Struct | undefined {
     const value = this.#field(name);
-    return value &&
-      new Struct(this.#of(name, value, "object"), this.#path(name));
+    return value === null ? undefined : this.#asStruct(name, value);
   }
 
   /**
@@ -47,13 +51,12 @@ export class Struct {
    *
    * @param name The field's name in the engine's API.
    * @returns The elements; null ones are structs without fields, as in Go.
+   * @throws {Unreadable} If it is not a list of objects, or two keys of an
+   *   element mean the same field.
    */
   structs(name: string): Struct[] {
-    return this.#elements(name).map((element) =>
-      new Struct(
-        element && this.#of(name, element, "object"),
-        this.#path(name),
-      )
+    return this.#list(name).map((element) =>
+      this.#asStruct(name, element ?? {})
     );
   }
 
@@ -62,70 +65,67 @@ export class Struct {
    *
    * @param name The field's name in the engine's API.
    * @returns The elements; null ones are empty, as in Go.
+   * @throws {Unreadable} If it is not a list of strings.
    */
   strings(name: string): string[] {
-    return this.#elements(name).map((element) => this.#text(name, element));
+    return this.#list(name).map((element) => this.#asString(name, element));
   }
 
   /**
    * Reads a field that is a string.
    *
    * @param name The field's name in the engine's API.
-   * @returns Its text, empty where it is absent or null.
+   * @returns Its text; empty if it is absent or null.
+   * @throws {Unreadable} If it is not a string.
    */
   string(name: string): string {
-    return this.#text(name, this.#field(name));
+    return this.#asString(name, this.#field(name));
   }
 
   /**
-   * Reads the keys of a field that is a Go map: they are case-sensitive, and may
-   * look alike.
+   * Reads the keys of a field that is a Go map. They are case-sensitive: `Foo`
+   * beside `foo` is fine.
    *
    * @param name The field's name in the engine's API.
-   * @returns The keys as sent.
+   * @returns The keys.
+   * @throws {Unreadable} If it is not an object.
    */
   keys(name: string): string[] {
-    const value = this.#field(name);
-    return value
-      ? this.#of(name, value, "object").entries.map(([key]) => key)
-      : [];
+    const object = this.#asObject(name, this.#field(name) ?? {});
+    return Object.keys(object).map((key) => key.toWellFormed());
   }
 
-  /** Undefined where it is absent or null, which is the same to Go. */
-  #field(name: string): JsonValue | undefined {
-    let known = FIELD_NAMES.get(name);
-    if (!known) FIELD_NAMES.set(name, known = fieldName(name));
-    return orUndefined(this.#object?.field(known));
+  /** Null if it is absent, which is the same to Go. */
+  #field(name: string): Json {
+    return this.#fields.get(foldKey(name)) ?? null;
   }
 
-  #elements(name: string): (JsonValue | undefined)[] {
-    const value = this.#field(name);
-    return value ? this.#of(name, value, "list").elements.map(orUndefined) : [];
+  #list(name: string): Json[] {
+    const value = this.#field(name) ?? [];
+    return Array.isArray(value) ? value : this.#refuse(name, "a list");
   }
 
-  #text(name: string, value: JsonValue | undefined): string {
-    return value ? this.#of(name, value, "string").string : "";
+  #asStruct(name: string, value: Json): Struct {
+    return new Struct(this.#asObject(name, value), this.#path(name));
   }
 
-  #of(name: string, value: JsonValue, type: keyof typeof EXPECTED): JsonValue {
-    if (value.type === type) return value;
-    throw new Unreadable(`${this.#path(name)} is not ${EXPECTED[type]}`);
+  #asObject(name: string, value: Json): JsonObject {
+    return isObject(value) ? value : this.#refuse(name, "an object");
+  }
+
+  /** Go makes U+FFFD of lone surrogates. */
+  #asString(name: string, value: Json): string {
+    const text = value ?? "";
+    return typeof text === "string"
+      ? text.toWellFormed()
+      : this.#refuse(name, "a string");
+  }
+
+  #refuse(name: string, expected: string): never {
+    throw new Unreadable(`${this.#path(name)} is not ${expected}`);
   }
 
   #path(name: string): string {
     return this.#where === "the body" ? name : `${this.#where}.${name}`;
   }
-}
-
-const EXPECTED = {
-  list: "a list",
-  object: "an object",
-  string: "a string",
-} as const;
-
-/** As many as the source has. */
-const FIELD_NAMES = new Map<string, FieldName>();
-
-function orUndefined(value: JsonValue | undefined): JsonValue | undefined {
-  return value?.type === "null" ? undefined : value;
 }

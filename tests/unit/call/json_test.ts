@@ -1,13 +1,9 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import {
-  fieldName,
-  type JsonValue,
-  parseJson,
-} from "../../../lib/call/json.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type Json, parseJson } from "../../../lib/call/json.ts";
 import { Unreadable } from "../../../lib/call/unreadable.ts";
 import { base64 } from "../requests.ts";
 
-function parse(text: string): JsonValue {
+function parse(text: string): Json {
   return parseJson(base64(text));
 }
 
@@ -16,35 +12,6 @@ function refused(body: string | Uint8Array<ArrayBuffer>): string {
     () => parseJson(typeof body === "string" ? base64(body) : body.toBase64()),
     Unreadable,
   ).message;
-}
-
-/** The value as `JSON.parse` would give it, but for numbers and truth. */
-function plain(value: JsonValue): unknown {
-  switch (value.type) {
-    case "object":
-      return Object.fromEntries(
-        value.entries.map(([key, inner]) => [key, plain(inner)]),
-      );
-    case "list":
-      return value.elements.map(plain);
-    case "string":
-      return value.string;
-    case "null":
-      return null;
-    default:
-      return value.type;
-  }
-}
-
-/** What {@link plain} makes of numbers and truth. */
-function typed(_key: string, value: unknown): unknown {
-  return typeof value === "number" || typeof value === "boolean"
-    ? typeof value
-    : value;
-}
-
-function keys(text: string): string[] {
-  return parse(text).entries.map(([key]) => key);
 }
 
 Deno.test("json: what is JSON reads as JSON.parse reads it", () => {
@@ -70,7 +37,7 @@ Deno.test("json: what is JSON reads as JSON.parse reads it", () => {
       '{"\\u0042inds":["\\u002fx"]}',
     ]
   ) {
-    assertEquals(plain(parse(text)), JSON.parse(text, typed), text);
+    assertEquals(parse(text), JSON.parse(text), text);
   }
 });
 
@@ -90,10 +57,11 @@ Deno.test("json: numbers have JSON's grammar", () => {
       "1e999",
     ]
   ) {
-    assertEquals(parse(text).type, "number", text);
+    const number = Number(text);
+    assertEquals(parse(text), number, text);
     assertEquals(
-      plain(parse(`[${text},{"a":${text}}, ${text} ]`)),
-      ["number", { a: "number" }, "number"],
+      parse(`[${text},{"a":${text}}, ${text} ]`),
+      [number, { a: number }, number],
       text,
     );
   }
@@ -120,7 +88,7 @@ Deno.test("json: numbers have JSON's grammar", () => {
   }
 });
 
-Deno.test("json: what is not JSON is refused, saying where", () => {
+Deno.test("json: what is not JSON is refused", () => {
   for (
     const [text, reason] of [
       ["", "its body is not JSON (at character 1)"],
@@ -140,6 +108,7 @@ Deno.test("json: what is not JSON is refused, saying where", () => {
       ["{1:1}", "its body is not JSON (at character 2)"],
       ["[1,]", "its body is not JSON (at character 4)"],
       ["[1 2]", "its body is not JSON (at character 4)"],
+      ["01", "its body is not JSON (at character 2)"],
       ["[1}", "its body is not JSON (at character 3)"],
       ['{"a":1]', "its body is not JSON (at character 7)"],
       ['"a', "its body is not JSON (at character 3)"],
@@ -163,7 +132,10 @@ Deno.test("json: what is not JSON is refused, saying where", () => {
     ] as const
   ) {
     const given = refused(text);
-    if (reason !== undefined) assertEquals(given, reason, text);
+    // JSON.parse does not always say where.
+    if (given.includes("(") && reason !== undefined) {
+      assertEquals(given, reason, text);
+    } else assert(given.startsWith("its body is not JSON"), given);
   }
 });
 
@@ -177,7 +149,6 @@ Deno.test("json: nothing but white space may follow the value", () => {
       ["{}]", 3],
       ["[],", 3],
       ["null null", 6],
-      ["01", 2],
       ["truee", 5],
     ] as const
   ) {
@@ -189,37 +160,64 @@ Deno.test("json: nothing but white space may follow the value", () => {
   }
 });
 
-Deno.test("json: repeated keys stay apart, in their order", () => {
-  assertEquals(
-    parse('{"a":null,"A":"2","a":[],"\\u0061":{}}').entries
-      .map(([key, value]) => [key, plain(value)]),
-    [["a", null], ["A", "2"], ["a", []], ["a", {}]],
-  );
+Deno.test("json: a key that is twice in one object is refused", () => {
+  for (
+    const [text, key] of [
+      ['{"a":1,"a":1}', "a"],
+      ['{"a":null,"A":"2","a":[]}', "a"],
+      ['{"a":1,"\\u0061":1}', "a"],
+      ['{"\\/":1,"/":1}', "/"],
+      ['{"":1,"":1}', ""],
+      ['{"1":1,"1":1}', "1"],
+      ['{"__proto__":1,"__proto__":1}', "__proto__"],
+      ['{"a\\"b":1 , "a\\"b" : 2}', 'a"b'],
+      ['{"\\\\":1,"b":2,"\\\\":3}', "\\"],
+      ['{"a":{"b":1,"c":[{"d":1},{"d":1,"d":2}]}}', "d"],
+      ['[{"a":{"b":1},"a":2}]', "a"],
+      ['{"a":{"a":{}},"b":[{"a":1}],"a":1}', "a"],
+      // Also if the value that JSON.parse drops is the one that holds them.
+      ['{"a":{"b":1,"b":2},"c":1,"a":0}', "b"],
+      ['{"Labels":{"Foo":"1","Foo":"1"}}', "Foo"],
+    ]
+  ) {
+    assertEquals(
+      refused(text),
+      `two keys of one object in the body are the same, "${key}": send it once`,
+      text,
+    );
+  }
+});
+
+Deno.test("json: keys of different objects, and strings, repeat no key", () => {
+  for (
+    const text of [
+      '[{"a":1},{"a":1}]',
+      '{"a":{"a":{"a":1}}}',
+      '{"a":[{"a":1},{"a":1}],"b":{"a":"a"}}',
+      '{"a":"a","b":["a","a"]}',
+      '{"a":1,"A":1,"\u017f":1,"s":1}',
+      '{"a":"\\",\\"a\\":","b":"{\\"a\\":1,\\"a\\":1}"}',
+      '{"a:":1,"a":":"}',
+      '{"a{":1,"a}":2,"[":3,"a":"]"}',
+      '{"a\\\\":1,"a":"\\\\"}',
+    ]
+  ) {
+    assertEquals(parse(text), JSON.parse(text), text);
+  }
+});
+
+Deno.test("json: the key in a denial is one printable line", () => {
+  const key = "\\n\\u001b" + "x".repeat(1000);
+  const reason = refused(`{"${key}":1,"${key}":2}`);
+  assert(reason.includes('are the same, "\\u000a\\u001bxxx'), reason);
+  assert(reason.length < 200);
 });
 
 Deno.test("json: no key is special", () => {
   assertEquals(
-    keys('{"__proto__":{"Binds":1},"constructor":2}'),
-    ["__proto__", "constructor"],
+    Object.entries(parse('{"__proto__":{"Binds":1},"constructor":2}') ?? {}),
+    [["__proto__", { Binds: 1 }], ["constructor", 2]],
   );
-});
-
-Deno.test("json: lone surrogates become U+FFFD, as in Go", () => {
-  for (
-    const [text, value] of [
-      ['"\\ud800"', "\ufffd"],
-      ['"\\udc00"', "\ufffd"],
-      ['"a\\ud800b"', "a\ufffdb"],
-      ['"\\ud800\\u0041"', "\ufffdA"],
-      ['"\\ud800\\ud800\\udc00"', "\ufffd\u{10000}"],
-      ['"\\udc00\\ud800"', "\ufffd\ufffd"],
-      ['"\\ud83d😀"', "\ufffd😀"],
-      ['"\\uDBFF\\uDFFF"', "\u{10ffff}"],
-    ] as const
-  ) {
-    assertEquals(parse(text).string, value, text);
-  }
-  assertEquals(keys('{"\\ud800":1}'), ["\ufffd"]);
 });
 
 Deno.test("json: what is not UTF-8 is refused", () => {
@@ -261,41 +259,6 @@ Deno.test("json: 500 levels are read, more are refused at any depth", () => {
   );
 });
 
-Deno.test("json: a text keeps its values while others are read", () => {
-  const short = parse('{"a":["one",{"b":"two"}]}');
-  const [[, list]] = short.entries;
-  const other = parse('[{"b":"eins"},"zwei"]');
-  const long = parse(`["${"x".repeat(100_000)}",{"c":"three"}]`);
-  assertEquals(plain(list), ["one", { b: "two" }]);
-  assertEquals(plain(other), [{ b: "eins" }, "zwei"]);
-  assertThrows(() => parse("[1"), Unreadable);
-  assertEquals(plain(short), { a: ["one", { b: "two" }] });
-  assertEquals(plain(long.elements[1]), { c: "three" });
-  assertEquals(plain(other), [{ b: "eins" }, "zwei"]);
-});
-
-Deno.test("json: nothing of a text before shows behind a shorter one", () => {
-  parse(`["${"x".repeat(1000)}"]`);
-  for (const text of ['["a', "[1,", '{"a"', "nul", "-", '"\\u00', "["]) {
-    refused(text);
-  }
-});
-
-Deno.test("json: rows suffice for the shortest tokens, at every length", () => {
-  for (const count of [1, 2, 3, 100, 16_383, 16_384, 100_000]) {
-    const list = parse(`[${"1,".repeat(count)}1]`);
-    assertEquals(list.elements.length, count + 1);
-    assertEquals(list.elements.at(-1)?.type, "number");
-    const open = "[".repeat(499);
-    const shut = "]".repeat(499);
-    const nested = parse(`[${"1,".repeat(count)}${open}1${shut}]`);
-    assertEquals(nested.elements.length, count + 1);
-    assertEquals(nested.elements.at(-1)?.type, "list");
-    const object = parse(`{${'"":0,'.repeat(count)}"a":0}`);
-    assertEquals(object.entries.length, count + 1);
-  }
-});
-
 Deno.test("json: a body that is no base64 is refused", () => {
   for (const body of ["*", "YQ", "YR==", "_-8=", "e30", "e30=e30="]) {
     assertEquals(
@@ -306,45 +269,15 @@ Deno.test("json: a body that is no base64 is refused", () => {
   }
 });
 
-Deno.test("json: fields are found whatever their hash", () => {
-  // "Aa" and "BB" have one hash in the manner of 31 * hash + code.
-  const names = ["aa", "bb", "ab", "bB", "Aa", "BB", "c\u0001", "C!"];
-  for (const name of ["aa", "bb", "cc"]) {
-    const object = parse(
-      `{${
-        names.map((key) => `${JSON.stringify(key)}:${JSON.stringify(key)}`)
-      }}`,
-    );
-    assertEquals(
-      object.field(fieldName(name))?.string,
-      names.find((key) => key.toLowerCase() === name),
-      name,
-    );
+Deno.test("json: a long body is read in time proportional to its length", () => {
+  const keys = (count: number, key: string) =>
+    Array.from({ length: count }, (_, at) => `"${key}${at}":1`).join();
+  // Each takes about 0.1 s; if that grew with the square, it would be minutes.
+  for (const key of ["", "a", "\\n", "é", "\\ud800"]) {
+    parse(`{${keys(50_000, key)}}`);
   }
-});
-
-Deno.test("json: a repeated field is found among few and many", () => {
-  const many = Array.from({ length: 1000 }, (_, at) => `"key${at}":0`);
-  for (const others of [[], many.slice(0, 200), many.slice(0, 300), many]) {
-    const texts = (...keys: string[]) =>
-      `{${[...others, ...keys.map((key) => `"${key}":0`)]}}`;
-    assertEquals(parse(texts("Aa", "bB")).repeatedField(), undefined);
-    assertEquals(parse(texts("Aa", "\u212a")).repeatedField(), undefined);
-    assertEquals(parse(texts("Aa", "b", "aA")).repeatedField(), "aa");
-    assertEquals(parse(texts("s", "\u017f")).repeatedField(), "s");
-    assertEquals(
-      parse(texts("Ss", "b", "\\u0053\u017f")).repeatedField(),
-      "ss",
-    );
-    // One hash, and two names.
-    assertEquals(parse(texts("@", "`")).repeatedField(), undefined);
-  }
-});
-
-Deno.test("json: keys with escapes are read in time proportional to the body", () => {
-  // Read as often as there are such keys, this one would take a quarter of an hour.
-  for (const key of ["\\n", "é"]) {
-    const keys = Array.from({ length: 500_000 }, () => `"${key}":1`);
-    assertEquals(parse(`{${keys}}`).type, "object");
-  }
+  parse(`["${"x\\n".repeat(300_000)}"]`);
+  refused('{"a'.repeat(300_000));
+  refused('"'.repeat(1_000_000));
+  refused(`{${keys(50_000, "a")},"a1":1}`);
 });

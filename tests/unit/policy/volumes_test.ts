@@ -209,11 +209,13 @@ Deno.test("volumes: keys that Go would merge are refused", async () => {
     const [body, reason] of [
       [
         '{"HostConfig":{"Binds":["data:/x"]},"HostConfig":{}}',
-        'two keys in the body mean the same field, "hostconfig": send it once',
+        'two keys of one object in the body are the same, "HostConfig": ' +
+        "send it once",
       ],
       [
         '{"HostConfig":{"Mounts":[{"Type":"volume"}],"Mounts":[{}]}}',
-        'two keys in HostConfig mean the same field, "mounts": send it once',
+        'two keys of one object in the body are the same, "Mounts": send it ' +
+        "once",
       ],
       [
         '{"HostConfig":{"Mounts":[{"Type":"bind","type":"volume"}]}}',
@@ -234,7 +236,7 @@ Deno.test("volumes: keys that Go would merge are refused", async () => {
 });
 
 Deno.test("volumes: what the engine takes for maps may hold what it likes", async () => {
-  const body = '{"Image":"busybox","Labels":{"Foo":"1","foo":"2","foo":"3"},' +
+  const body = '{"Image":"busybox","Labels":{"Foo":"1","foo":"2"},' +
     '"HostConfig":{"Sysctls":{"a":"1","A":"2"},"Tmpfs":{"/a":"","/A":""},' +
     '"LogConfig":{"Type":"x","Config":{"k":"","\u212a":""}}},' +
     '"ExposedPorts":{"80/tcp":{},"80/TCP":{}}}';

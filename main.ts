@@ -1,5 +1,5 @@
 /**
- * Starts the plugin: flags, settings, wiring; nothing that decides.
+ * Starts what the command line asks for. Nothing here decides.
  *
  * @module
  */
@@ -11,39 +11,41 @@ import {
   USAGE,
   UsageError,
 } from "./lib/cli/args.ts";
-import {
-  type Config,
-  ConfigError,
-  loadConfig,
-  showConfig,
-} from "./lib/config/config.ts";
+import { checkConfig } from "./lib/cli/check_config.ts";
+import { explain } from "./lib/cli/explain.ts";
+import { EXPLAIN_USAGE } from "./lib/cli/question.ts";
+import { ConfigError } from "./lib/config/document.ts";
+import { loadConfig } from "./lib/config/load.ts";
+import { Settings } from "./lib/config/settings.ts";
+import { describeConfig, showConfig } from "./lib/config/show.ts";
+import { startWarnings, warnOfUnseenBuilds } from "./lib/config/warnings.ts";
 import { engineEndpoint } from "./lib/engine/address.ts";
 import { EngineError } from "./lib/engine/error.ts";
-import { listen, type Listener, ListenError } from "./lib/server/listen.ts";
 import { type Log, openLog } from "./lib/log.ts";
 import { Metrics } from "./lib/metrics.ts";
+import { listen, type Listener, ListenError } from "./lib/server/listen.ts";
+import { MonitorError, serveMonitor } from "./lib/server/monitor.ts";
 import { pluginHandler } from "./lib/server/plugin.ts";
 import { createLines } from "./lib/verdict/lines.ts";
-import { Settings } from "./lib/config/settings.ts";
+
+const NAME = "docker-policy-plugin";
 
 /** How long a stop may take, in milliseconds. */
 const STOP_TIME = 4000;
 
-const NAME = "docker-policy-plugin";
-
-async function main(): Promise<void> {
-  const [command, ...words] = Deno.args;
-  if (command === "check-config" || command === "explain") {
-    return await runCommand(command, words);
-  }
-  const args = readArgsOrExit(Deno.args);
+async function main([command, ...words]: string[]): Promise<void> {
+  if (command === "check-config") Deno.exit(checkConfig(words) ? 0 : 1);
+  if (command === "explain") Deno.exit(await explain(words) ? 0 : 1);
+  const args = readArgs(Deno.args);
   if (args.help) return console.log(HELP);
   if (args.version) {
-    return console.log(
-      `${NAME} ${project.version} (Deno ${Deno.version.deno})`,
-    );
+    const { deno } = Deno.version;
+    return console.log(`${NAME} ${project.version} (Deno ${deno})`);
   }
+  await serve(args);
+}
 
+async function serve(args: Args): Promise<void> {
   const log = openLog({
     debug: args.debug,
     journal: Deno.env.get("JOURNAL_STREAM") !== undefined,
@@ -55,57 +57,22 @@ async function main(): Promise<void> {
       Deno.addSignalListener(signal, () => stop(listener, log));
     }
   } catch (error) {
-    if (isForTheAdministrator(error)) {
-      for (const line of error.message.split("\n")) log.error(line);
-    } else {
-      log.error(String(error instanceof Error ? error.stack : error));
-    }
+    if (isForTheAdministrator(error)) logLines(error.message, log.error);
+    else log.error(String(error instanceof Error ? error.stack : error));
     Deno.exit(1);
   }
 }
 
-/** Loaded only then: serving needs none of it. */
-async function runCommand(
-  command: "check-config" | "explain",
-  words: readonly string[],
-): Promise<void> {
-  const { checkConfig, explain } = await import("./lib/cli/commands.ts");
-  const { EXPLAIN_USAGE } = await import("./lib/cli/question.ts");
-  try {
-    const { text, ok } = command === "explain"
-      ? await explain(words)
-      : await checkConfig(readArgs(words));
-    console.log(text);
-    Deno.exit(ok ? 0 : 1);
-  } catch (error) {
-    return exitWithUsage(error, command === "explain" ? EXPLAIN_USAGE : USAGE);
-  }
-}
-
-function readArgsOrExit(words: readonly string[]): Args {
-  try {
-    return readArgs(words);
-  } catch (error) {
-    return exitWithUsage(error, USAGE);
-  }
-}
-
-function exitWithUsage(error: unknown, usage: string): never {
-  if (!(error instanceof UsageError)) throw error;
-  console.error(`${NAME}: ${error.message}\n${usage}`);
-  Deno.exit(2);
-}
-
 async function start(args: Args, log: Log): Promise<Listener> {
-  const settings = await Settings.open(() => loadConfig(args.config));
+  const settings = Settings.open(() => loadConfig(args.config));
   const endpoint = engineEndpoint(args);
   const metrics = new Metrics();
+  const lines = createLines({ settings, endpoint, log, metrics });
 
   // The monitor first: an address that is taken must not cost the engine the
   // plugin's socket.
   let problem: () => string | undefined = () => "not listening yet";
   if (args.addr !== undefined) {
-    const { serveMonitor } = await import("./lib/server/monitor.ts");
     serveMonitor(args.addr, {
       version: project.version,
       problem: () => problem(),
@@ -121,58 +88,35 @@ async function start(args: Args, log: Log): Promise<Listener> {
         }),
     });
   }
-  const lines = createLines({ settings, endpoint, log, metrics });
   const listener = await listen(
     pluginHandler(lines, log),
     args.socket,
     { fds: Deno.env.get("LISTEN_FDS"), pid: Deno.env.get("LISTEN_PID") },
   );
   problem = listener.problem;
-
-  /** Warnings are about images only. */
-  const warn = async () => {
-    if (!settings.config.images) return;
-    const { startWarnings, warnOfUnseenBuilds } = await import(
-      "./lib/config/warnings.ts"
-    );
-    for (const warning of startWarnings(settings.config)) log.warning(warning);
-    await warnOfUnseenBuilds(settings.config, lines.engine, log);
-  };
   log.info(
     `${NAME} ${project.version} listening on ${listener.where}, ` +
       `asking ${args.host}`,
   );
-  logConfig(settings.config, log);
-  warn();
-  Deno.addSignalListener("SIGHUP", async () => {
-    if (await reload(settings, log)) await warn();
+
+  const logSettings = () => {
+    const { config } = settings;
+    for (const line of describeConfig(config)) log.info(line);
+    for (const warning of startWarnings(config)) log.warning(warning);
+    warnOfUnseenBuilds(config, lines.engine, log);
+  };
+  logSettings();
+  Deno.addSignalListener("SIGHUP", () => {
+    settings.reload();
+    if (settings.problem === undefined) {
+      log.info("settings read again");
+      logSettings();
+    } else {
+      logLines(settings.problem, log.error);
+      log.error("the settings from before stay in force");
+    }
   });
   return listener;
-}
-
-/** Whether the settings are other ones now. */
-async function reload(settings: Settings, log: Log): Promise<boolean> {
-  await settings.reload();
-  if (settings.problem === undefined) {
-    log.info("settings read again");
-    logConfig(settings.config, log);
-    return true;
-  }
-  for (const line of settings.problem.split("\n")) log.error(line);
-  log.error("the settings from before stay in force");
-  return false;
-}
-
-function logConfig(config: Config, log: Log): void {
-  const shown = showConfig(config);
-  for (const section of ["volumes", "images", "push"] as const) {
-    log.info(
-      shown[section]
-        ? `${config[section]?.enforce ? "enforcing" : "trying out"} ` +
-          `[${section}] ${JSON.stringify(shown[section])}`
-        : `not enforcing [${section}]`,
-    );
-  }
 }
 
 let stopping = false;
@@ -187,11 +131,21 @@ async function stop(listener: Listener, log: Log): Promise<void> {
   Deno.exit(0);
 }
 
+/** An error that says what is wrong and what to do, without a stack. */
 function isForTheAdministrator(error: unknown): error is Error {
   return error instanceof ConfigError || error instanceof ListenError ||
-    error instanceof EngineError ||
-    // Of a module that is not loaded where nobody asks for it.
-    (error instanceof Error && error.name === "MonitorError");
+    error instanceof EngineError || error instanceof MonitorError;
 }
 
-await main();
+function logLines(text: string, write: (line: string) => void): void {
+  for (const line of text.split("\n")) write(line);
+}
+
+try {
+  await main(Deno.args);
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  const usage = Deno.args[0] === "explain" ? EXPLAIN_USAGE : USAGE;
+  console.error(`${NAME}: ${error.message}\n${usage}`);
+  Deno.exit(2);
+}

@@ -1,5 +1,6 @@
 /**
- * The command line.
+ * The command line. A new option is added here four times: in {@link Args}, in
+ * the names of those with or without a value, in the help, in {@link readArgs}.
  *
  * @module
  */
@@ -13,7 +14,7 @@ export interface Args {
   tlsVerify: boolean;
   config?: string;
   socket: string;
-  /** Where the monitor API is served; undefined where it is off. */
+  /** Where the monitor API is served; undefined if it is off. */
   addr?: string;
   logFormat: LogFormat;
   debug: boolean;
@@ -30,7 +31,9 @@ export class UsageError extends Error {
   }
 }
 
+/** Options with a value. */
 const TEXTS = ["host", "cert-path", "config", "socket", "addr", "log-format"];
+/** Options that are on or off. */
 const SWITCHES = ["tls-verify", "debug", "version", "help"];
 
 /** Go's `strconv.ParseBool`: old unit files may say `-tls-verify=1`. */
@@ -46,7 +49,7 @@ const BOOLEANS: Record<string, boolean> = {
   },
 };
 
-/** One line for whoever mistyped. */
+/** One line for who mistyped. */
 export const USAGE = "usage: docker-policy-plugin [--host URL] " +
   "[--cert-path DIR] [--tls-verify] [--config FILE] [--socket PATH] " +
   "[--addr HOST:PORT] [--log-format text|json] [--debug] [--version] [--help]";
@@ -77,11 +80,12 @@ An authorization plugin for the Docker Engine.
 Options take one dash or two, and "=" or a space before their value.`;
 
 /**
- * Reads the command line, with Go's spelling of flags: \`-host x\`, \`--host=x\`.
+ * Reads the command line, with Go's spelling of flags: `-host x`,
+ * `--host=x`.
  *
  * @param args The arguments.
  * @returns What they say.
- * @throws {UsageError} where one is unknown, or lacks its value.
+ * @throws {UsageError} If one is unknown, or lacks its value.
  */
 export function readArgs(args: readonly string[]): Args {
   const parsed: Record<string, string | boolean | undefined> = parseArgs(

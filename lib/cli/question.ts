@@ -1,15 +1,15 @@
 /**
- * `explain`: would a call be allowed, and by which rule? The words of the docker
- * command line are turned into the call that it would make.
+ * The words behind `explain`: those of the docker command line are turned into
+ * the call that it would make.
  *
  * @module
  */
 import { parseArgs } from "@std/cli";
-import { UsageError } from "./args.ts";
-import { parseReference } from "../call/reference.ts";
 import type { AuthzRequest } from "../call/authz.ts";
+import { parseReference } from "../call/reference.ts";
+import { UsageError } from "./args.ts";
 
-/** What `explain` takes, for whoever mistyped. */
+/** What `explain` takes, for who mistyped. */
 export const EXPLAIN_USAGE = "usage: docker-policy-plugin explain " +
   "[--user NAME] [--config FILE] [--host URL] " +
   "pull IMAGE | pull --all-tags IMAGE | push IMAGE | " +
@@ -32,8 +32,8 @@ const PASSED_ON = ["config", "host", "cert-path"];
  * @param words The words.
  * @param readBody Reads the body of `explain create`, from standard input.
  * @returns What to explain.
- * @throws {UsageError} where the words say nothing that can be explained.
- * @throws {InvalidReference} where an image's name is none.
+ * @throws {UsageError} If the words name no call that can be explained.
+ * @throws {InvalidReference} If an image's name is none.
  */
 export async function readQuestion(
   words: readonly string[],
@@ -77,7 +77,7 @@ export async function readQuestion(
   }
 }
 
-/** The docker CLI asks for `latest` by itself. */
+/** The docker CLI adds the tag `latest` itself. */
 function pull(user: string, image: string, allTags: boolean): AuthzRequest {
   const { tag, digest } = parseReference(image);
   const query = new URLSearchParams({ fromImage: image });
@@ -122,7 +122,7 @@ const RUN_SWITCHES = [
   ...["quiet", "read-only", "rm", "sig-proxy", "tty", "use-api-socket"],
 ];
 
-/** Options of `docker run` with a value, as far as it decides anything here. */
+/** Options of `docker run` with a value that a policy looks at. */
 const RUN_TEXTS = ["volume", "mount", "volumes-from", "tmpfs", "platform"];
 
 /** One-letter options of `docker run` that take a value, other than -v. */

@@ -1,13 +1,14 @@
-import { type Config, ConfigError } from "./config.ts";
+import type { Config } from "./config.ts";
+import { ConfigError } from "./document.ts";
 
-/** The settings in force, which can be read again while calls are judged. */
+/** The settings in force, which can be read again while calls are checked. */
 export class Settings {
-  readonly #load: () => Promise<Config>;
+  readonly #load: () => Config;
   #config: Config;
   #generation = 1;
   #problem?: string;
 
-  private constructor(load: () => Promise<Config>, config: Config) {
+  private constructor(load: () => Config, config: Config) {
     this.#load = load;
     this.#config = config;
   }
@@ -15,10 +16,10 @@ export class Settings {
   /**
    * @param load Reads the settings.
    * @returns The settings, read for the first time.
-   * @throws {ConfigError} where they can't be followed.
+   * @throws {ConfigError} If they can't be followed.
    */
-  static async open(load: () => Promise<Config>): Promise<Settings> {
-    return new Settings(load, await load());
+  static open(load: () => Config): Settings {
+    return new Settings(load, load());
   }
 
   /** The settings for the next call. */
@@ -31,7 +32,7 @@ export class Settings {
     return this.#generation;
   }
 
-  /** Why the last attempt to read them failed; undefined where it did not. */
+  /** Why the last attempt to read them failed; undefined if it did not. */
   get problem(): string | undefined {
     return this.#problem;
   }
@@ -40,9 +41,9 @@ export class Settings {
    * Reads the settings again. Good ones are in force from the next call on; bad
    * ones change nothing but {@link Settings.problem}.
    */
-  async reload(): Promise<void> {
+  reload(): void {
     try {
-      this.#config = await this.#load();
+      this.#config = this.#load();
       this.#generation++;
       this.#problem = undefined;
     } catch (error) {

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Config } from "./config.ts";
 import { type Engine, EngineError } from "../engine/engine.ts";
 import type { Log } from "../log.ts";
 import { doorsNotCovered } from "../policy/rules/images.ts";
 import { olderThan } from "../version.ts";
+import type { Config } from "./config.ts";
 
 /** From it on, BuildKit is reached without an authorization call. */
 const UNSEEN_BUILDS = "29.2";
@@ -34,8 +34,8 @@ export function startWarnings({ images }: Config): string[] {
 }
 
 /**
- * Warns, as soon as the engine answers, where closed builds can be reached around
- * this plugin (`newHTTPHandler` in moby's daemon/command/httphandler.go).
+ * Warns, as soon as the engine answers, if builds are closed but can be had without
+ * asking this plugin (`newHTTPHandler` in moby's daemon/command/httphandler.go).
  *
  * @param config The settings.
  * @param engine The engine, which may not be up yet: it waits for us.

@@ -6,7 +6,7 @@
  */
 
 import { unless } from "../helpers/unless.ts";
-import { parseConfig } from "../../lib/config/config.ts";
+import { parseConfig } from "../../lib/config/load.ts";
 import { connectEngine } from "../../lib/engine/engine.ts";
 import { engineEndpoint } from "../../lib/engine/address.ts";
 import { engineClient, type Send } from "../../lib/engine/client.ts";

@@ -1,10 +1,7 @@
 /** What the packages bring that a program can read: the example of a config file, and the man page. */
 
-import {
-  type Config,
-  loadConfig,
-  parseConfig,
-} from "../../lib/config/config.ts";
+import type { Config } from "../../lib/config/config.ts";
+import { loadConfig, parseConfig } from "../../lib/config/load.ts";
 import { HELP } from "../../lib/cli/args.ts";
 import { Metrics } from "../../lib/metrics.ts";
 import project from "../../deno.json" with { type: "json" };

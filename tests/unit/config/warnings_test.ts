@@ -1,9 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import {
-  type Config,
-  parseConfig,
-  parseOldImages,
-} from "../../../lib/config/config.ts";
+import type { Config } from "../../../lib/config/config.ts";
+import { parseConfig } from "../../../lib/config/load.ts";
+import { parseOldImages } from "../../../lib/config/old_images.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
 import { type Log, openLog } from "../../../lib/log.ts";
 import {
@@ -16,15 +14,15 @@ const toml = (text: string) => parseConfig("x.toml", text);
 
 const UNCOVERED = "[images] covers pulls, not what comes in by ";
 
-Deno.test("warnings: doors that stand open beside lists", async () => {
+Deno.test("warnings: doors that stand open beside lists", () => {
   const warnings: [config: Config, warnings: string[]][] = [
-    [await toml(""), []],
-    [await toml("[volumes]\n[push]"), []],
-    [await toml('[images]\nwhitelist = ["^alpine:"]'), []],
+    [toml(""), []],
+    [toml("[volumes]\n[push]"), []],
+    [toml('[images]\nwhitelist = ["^alpine:"]'), []],
     // Nothing is refused, so that no door lets in what the lists keep out.
-    [await toml("[images]\ndefault-allow = true"), []],
+    [toml("[images]\ndefault-allow = true"), []],
     [
-      await toml('[images]\nblacklist = ["^docker:"]\ndefault-allow = true'),
+      toml('[images]\nblacklist = ["^docker:"]\ndefault-allow = true'),
       [
         `${UNCOVERED}build, load, import: allow-build = false, ` +
         "allow-load = false, allow-import = false closes that; an open " +
@@ -32,17 +30,17 @@ Deno.test("warnings: doors that stand open beside lists", async () => {
       ],
     ],
     [
-      await toml("[images]\nallow-load = true"),
+      toml("[images]\nallow-load = true"),
       [`${UNCOVERED}load: allow-load = false closes that`],
     ],
     [
-      await parseOldImages("x.json", '{"whitelist":["^alpine:"]}'),
+      parseOldImages("x.json", '{"whitelist":["^alpine:"]}'),
       [
         `${UNCOVERED}build, load: allow-build = false, allow-load = false ` +
         "closes that",
       ],
     ],
-    [await parseOldImages("x.json", '{"defaultAllow":true}'), []],
+    [parseOldImages("x.json", '{"defaultAllow":true}'), []],
   ];
   for (const [config, expected] of warnings) {
     assertEquals(startWarnings(config), expected);
@@ -68,7 +66,7 @@ async function warned(config: Config, version: string): Promise<string[]> {
 }
 
 Deno.test("warnings: builds that no plugin sees", async () => {
-  const closed = await toml("[images]");
+  const closed = toml("[images]");
   for (const version of ["20.10.24+dfsg1", "28.5.2", "29.1.5", "29.1.9-rc.2"]) {
     assertEquals(await warned(closed, version), []);
   }
@@ -85,7 +83,7 @@ Deno.test("warnings: an engine is not asked where builds are open", async () => 
   const { log } = kept();
   for (const text of ["", "[images]\nallow-build = true"]) {
     // An engine without answers: any question is an error.
-    await warnOfUnseenBuilds(await toml(text), engineWith({}), log);
+    await warnOfUnseenBuilds(toml(text), engineWith({}), log);
   }
 });
 
@@ -105,7 +103,7 @@ Deno.test("warnings: an engine that is not up yet is asked again", async () => {
     return real(() => {}, 0);
   }) as typeof setTimeout;
   try {
-    await warnOfUnseenBuilds(await toml("[images]"), engineWith(engine), log);
+    await warnOfUnseenBuilds(toml("[images]"), engineWith(engine), log);
   } finally {
     globalThis.setTimeout = real;
   }
@@ -121,9 +119,9 @@ Deno.test("warnings: an engine that is not up yet is asked again", async () => {
 Deno.test("warnings: what is no answer of an engine is not swallowed", async () => {
   const { log } = kept();
   await assertRejects(
-    async () =>
+    () =>
       warnOfUnseenBuilds(
-        await toml("[images]"),
+        toml("[images]"),
         engineWith({ serverVersion: () => Promise.reject(new TypeError("x")) }),
         log,
       ),

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { parseConfig } from "../../../lib/config/config.ts";
+import { parseConfig } from "../../../lib/config/load.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
 import { decideImages } from "../../../lib/policy/images.ts";
 import { Unreadable } from "../../../lib/call/unreadable.ts";

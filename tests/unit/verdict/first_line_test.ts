@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { parseConfig } from "../../../lib/config/config.ts";
+import { parseConfig } from "../../../lib/config/load.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
 import { exemptionCheck } from "../../../lib/verdict/exemptions.ts";
 import { createFirstLine } from "../../../lib/verdict/first_line.ts";

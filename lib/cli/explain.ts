@@ -1,0 +1,85 @@
+/**
+ * `explain`: would a call be allowed, and by which rule?
+ *
+ * @module
+ */
+import { InvalidReference } from "../call/reference.ts";
+import { ConfigError } from "../config/document.ts";
+import { loadConfig } from "../config/load.ts";
+import { engineEndpoint } from "../engine/address.ts";
+import { engineClient } from "../engine/client.ts";
+import { connectEngine, type Engine, EngineError } from "../engine/engine.ts";
+import type { Log } from "../log.ts";
+import { exemptionCheck } from "../verdict/exemptions.ts";
+import { createFirstLine } from "../verdict/first_line.ts";
+import { readArgs } from "./args.ts";
+import { readQuestion } from "./question.ts";
+
+/**
+ * Prints on standard output whether a call would be allowed; on standard error
+ * why that can't be said, if it can't.
+ *
+ * @param words The words behind `explain`.
+ * @returns Whether the call would be allowed.
+ * @throws {UsageError} If the words name no call that can be explained.
+ */
+export async function explain(words: readonly string[]): Promise<boolean> {
+  try {
+    const { request, options } = await readQuestion(
+      words,
+      () => new Response(Deno.stdin.readable).bytes(),
+    );
+    const args = readArgs(options);
+    const asked: string[] = [];
+    const decide = createFirstLine({
+      config: loadConfig(args.config),
+      engine: noting(
+        asked,
+        connectEngine(engineClient(engineEndpoint(args))),
+      ),
+      isExempt: exemptionCheck(),
+      log: SILENT,
+    });
+    const decision = await decide(request);
+    if (decision.allow) {
+      const because = decision.because ? `: ${decision.because}` : "";
+      console.log(`allowed${because}`);
+      return true;
+    }
+    const { rule, message } = decision;
+    console.log(
+      rule === "engine"
+        ? `can't tell without ${args.host} (${asked.join(", ")}): ${message}`
+        : `refused by ${rule}: ${message}`,
+    );
+    return false;
+  } catch (error) {
+    const known = error instanceof ConfigError ||
+      error instanceof EngineError || error instanceof InvalidReference;
+    if (!known) throw error;
+    console.error(error.message);
+    return false;
+  }
+}
+
+/** The engine, with the questions that it is asked written down. */
+function noting(asked: string[], engine: Engine): Engine {
+  return new Proxy(engine, {
+    get(target, property) {
+      const question = target[property as keyof Engine] as (
+        ...args: unknown[]
+      ) => unknown;
+      return (...args: unknown[]) => {
+        const words = args.filter((arg) => typeof arg === "string");
+        asked.push([String(property), ...words].join(" "));
+        return question.apply(target, args);
+      };
+    },
+  });
+}
+
+const SILENT: Log = {
+  error() {},
+  warning() {},
+  info() {},
+};

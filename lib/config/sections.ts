@@ -1,0 +1,197 @@
+/**
+ * The sections of the settings file: for each, what its keys are called, how they
+ * are read, and how they are shown. A new key is added here, in `read…` and
+ * `show…` of its section; its type is in `lib/policy`.
+ *
+ * @module
+ */
+import { InvalidReference, parseReference } from "../call/reference.ts";
+import type { Pattern } from "../policy/rules/patterns.ts";
+import { shown } from "../text.ts";
+import { type CommonKeys, type Config, DEFAULTS, FOR_ALL } from "./config.ts";
+import type { Document } from "./document.ts";
+import { SectionReader } from "./section_reader.ts";
+
+type Section<Name extends keyof Config> = NonNullable<Config[Name]>;
+
+function readVolumes(section: SectionReader): Section<"volumes"> {
+  return {
+    ...readCommon(section),
+    allowClassicBuild: section.boolean(
+      "allow-classic-build",
+      DEFAULTS.volumes.allowClassicBuild,
+    ),
+    ...(section.has("allow-bind") && {
+      allowBind: section.strings("allow-bind", [], checkDirectory),
+    }),
+  };
+}
+
+/** Shows `[volumes]` as {@link readVolumes} reads it. */
+export function showVolumes(volumes: Section<"volumes">): Shown {
+  return {
+    "allow-classic-build": volumes.allowClassicBuild,
+    ...(volumes.allowBind && { "allow-bind": volumes.allowBind }),
+    ...showCommon(volumes),
+  };
+}
+
+function readImages(section: SectionReader): Section<"images"> {
+  const defaultAllow = section.boolean("default-allow", false);
+  return {
+    ...readCommon(section),
+    whitelist: section.patterns("whitelist"),
+    blacklist: section.patterns("blacklist"),
+    defaultAllow,
+    allowBuild: section.boolean("allow-build", defaultAllow),
+    allowLoad: section.boolean("allow-load", defaultAllow),
+    allowImport: section.boolean("allow-import", defaultAllow),
+  };
+}
+
+/** Shows `[images]` as {@link readImages} reads it. */
+export function showImages(images: Section<"images">): Shown {
+  const sources = (patterns: readonly Pattern[]) =>
+    patterns.map(({ source }) => source);
+  return {
+    whitelist: sources(images.whitelist),
+    blacklist: sources(images.blacklist),
+    "default-allow": images.defaultAllow,
+    "allow-build": images.allowBuild,
+    "allow-load": images.allowLoad,
+    "allow-import": images.allowImport,
+    ...showCommon(images),
+  };
+}
+
+function readPush(section: SectionReader): Section<"push"> {
+  const { push } = DEFAULTS;
+  const blockRhel = section.boolean("block-rhel", push.blockRhel);
+  const namePrefixes = section.strings(
+    "name-prefixes",
+    push.namePrefixes,
+    (prefix) => prefix === "" ? "every name begins with it" : undefined,
+  );
+  if (blockRhel && namePrefixes.length === 0) {
+    section.problem(
+      "name-prefixes",
+      "name-prefixes is []: nothing would count as RHEL; write " +
+        "block-rhel = false if that is meant",
+    );
+  }
+  return {
+    ...readCommon(section),
+    blockRhel,
+    namePrefixes,
+    registries: section.strings("registries", push.registries, checkRegistry),
+  };
+}
+
+/** Shows `[push]` as {@link readPush} reads it. */
+export function showPush(push: Section<"push">): Shown {
+  return {
+    "block-rhel": push.blockRhel,
+    "name-prefixes": push.namePrefixes,
+    registries: push.registries,
+    ...showCommon(push),
+  };
+}
+
+function readCommon(section: SectionReader): CommonKeys {
+  return {
+    enforce: section.boolean("enforce", FOR_ALL.enforce),
+    allowUser: section.strings("allow-user", FOR_ALL.allowUser),
+    allowGroup: section.strings("allow-group", FOR_ALL.allowGroup),
+  };
+}
+
+function showCommon({ enforce, allowUser, allowGroup }: CommonKeys): Shown {
+  return { enforce, "allow-user": allowUser, "allow-group": allowGroup };
+}
+
+/** The keys of a section, as the file writes them. */
+type Shown = Record<string, boolean | readonly string[]>;
+
+/** The old name of `[volumes]`, from docker-novolume-plugin. */
+export const OLD_VOLUMES_SECTION = "docker-novolume-plugin";
+
+/** The names that a table of the file may have. */
+const SECTIONS = ["volumes", OLD_VOLUMES_SECTION, "images", "push"];
+
+/** `[docker-novolume-plugin]` has the keys that it always had. */
+function readOldVolumes(section: SectionReader): Section<"volumes"> {
+  return { ...DEFAULTS.volumes, ...readCommon(section) };
+}
+
+/**
+ * Reads the sections of a file. A policy is on if its section is there.
+ *
+ * @param document The file; what is wrong with its sections is added to its
+ *   problems.
+ * @returns The settings, every key with its value or default. They are worth
+ *   something only if there are no problems.
+ */
+export function readSections(document: Document): Config {
+  const { file, table, problems } = document;
+  const config: { -readonly [Name in keyof Config]: Config[Name] } = {};
+  for (const [name, { place, value }] of table) {
+    const report = (message: string) => problems.push({ file, place, message });
+    if (!SECTIONS.includes(name)) {
+      report(
+        `unknown section or key ${shown(name)}: expected [volumes], [images] ` +
+          "or [push]",
+      );
+      continue;
+    }
+    if (!(value.content instanceof Map)) {
+      report(`expected a table [${name}]`);
+      continue;
+    }
+    const section = new SectionReader(document, name, value.content);
+    switch (name) {
+      case "volumes":
+        config.volumes = { file, ...readVolumes(section) };
+        break;
+      case OLD_VOLUMES_SECTION:
+        config.volumes = { file, ...readOldVolumes(section) };
+        break;
+      case "images":
+        config.images = { file, ...readImages(section) };
+        break;
+      case "push":
+        config.push = { file, ...readPush(section) };
+    }
+    section.done();
+  }
+  const old = table.get(OLD_VOLUMES_SECTION);
+  if (old && table.has("volumes")) {
+    problems.push({
+      file,
+      place: old.place,
+      message: `[${OLD_VOLUMES_SECTION}] is the old name of [volumes]: ` +
+        "keep one of them",
+    });
+  }
+  return config;
+}
+
+function checkDirectory(directory: string): string | undefined {
+  if (!directory.startsWith("/")) {
+    return 'expected absolute directories, such as "/srv/"';
+  }
+  return directory.split("/").some((part) => part !== "*" && part.includes("*"))
+    ? 'a "*" stands for any one directory, and must be all of its name: ' +
+      '"/home/*/data"'
+    : undefined;
+}
+
+/** It is compared with how the names of images begin. */
+function checkRegistry(registry: string): string | undefined {
+  try {
+    parseReference(`${registry}/image`);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof InvalidReference)) throw error;
+    return 'give the host only, as in the name of an image: "registry.redhat.io"';
+  }
+}

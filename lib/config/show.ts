@@ -1,0 +1,74 @@
+/**
+ * Shows the settings in force: as JSON, as TOML, as lines of the log.
+ *
+ * @module
+ */
+import { stringify } from "@std/toml";
+import { printable, shown } from "../text.ts";
+import type { Config } from "./config.ts";
+import { showImages, showPush, showVolumes } from "./sections.ts";
+
+/** How many entries of a list the log shows. */
+const LOGGED_ENTRIES = 8;
+
+/**
+ * Shows the settings, as the monitor API does.
+ *
+ * @param config The settings.
+ * @returns The sections that are on, under the names of the settings file;
+ *   patterns as they were written. `from` is the file that a section comes from.
+ */
+export function showConfig(
+  { volumes, images, push }: Config,
+): Record<string, Record<string, unknown>> {
+  const from = ({ file = "default" }: { file?: string }) => ({ from: file });
+  return {
+    ...(volumes && { volumes: { ...from(volumes), ...showVolumes(volumes) } }),
+    ...(images && { images: { ...from(images), ...showImages(images) } }),
+    ...(push && { push: { ...from(push), ...showPush(push) } }),
+  };
+}
+
+/**
+ * Writes the settings as a settings file.
+ *
+ * @param config The settings.
+ * @returns TOML that means the same settings, with every key, and in comments
+ *   the files that they come from.
+ */
+export function printConfig(config: Config): string {
+  const sections = Object.entries(showConfig(config))
+    .map(([name, { from, ...keys }]) =>
+      `# ${printable(String(from))}\n` + writeToml({ [name]: keys })
+    );
+  return sections.join("\n") || "# every policy is off\n";
+}
+
+/** JSON's strings are TOML's, except that TOML wants DEL escaped too. */
+function writeToml(table: Record<string, unknown>): string {
+  return stringify(table).trimStart().replaceAll("\u007f", "\\u007f");
+}
+
+/**
+ * Says in the log what is enforced.
+ *
+ * @param config The settings.
+ * @returns A line for each policy. Long lists and texts are cut short.
+ */
+export function describeConfig(config: Config): string[] {
+  const sections = showConfig(config);
+  return (["volumes", "images", "push"] as const).map((name) => {
+    if (!sections[name]) return `not enforcing [${name}]`;
+    const mode = config[name]?.enforce ? "enforcing" : "trying out";
+    return `${mode} [${name}] ${JSON.stringify(sections[name], shorten)}`;
+  });
+}
+
+function shorten(_key: string, value: unknown): unknown {
+  if (typeof value === "string") return shown(value);
+  if (!Array.isArray(value) || value.length <= LOGGED_ENTRIES) return value;
+  return [
+    ...value.slice(0, LOGGED_ENTRIES),
+    `… and ${value.length - LOGGED_ENTRIES} more`,
+  ];
+}

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { escape } from "@std/regexp";
 import { parseTarget, type Target } from "./target.ts";
 
 /** The policies, each under the name of its section in the configuration. */
@@ -181,7 +182,12 @@ export function routeOf(
 
 /** Go's `.` takes everything but a line feed; JavaScript's takes less. */
 function toPattern(path: string): RegExp {
-  return new RegExp(
-    `^${path.replace(/{\w+:\.\*}/, "([^\\n]*)").replace(/{\w+}/, "([^/]+)")}$`,
+  const parts = path.split(/({[^}]*})/).map((part) =>
+    !part.startsWith("{")
+      ? escape(part)
+      : part.endsWith(":.*}")
+      ? "([^\\n]*)"
+      : "([^/]+)"
   );
+  return new RegExp(`^${parts.join("")}$`);
 }

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { escape } from "@std/regexp";
 import {
   type Args,
   HELP,
@@ -151,7 +152,7 @@ Deno.test("args: usage and help name every flag", () => {
       "--help",
     ]
   ) {
-    assertMatch(USAGE, new RegExp(`\\[${flag}( [A-Z:|a-z]+)?\\]`));
-    assertMatch(HELP, new RegExp(`^  ${flag} `, "m"));
+    assertMatch(USAGE, new RegExp(`\\[${escape(flag)}( [A-Z:|a-z]+)?\\]`));
+    assertMatch(HELP, new RegExp(`^  ${escape(flag)} `, "m"));
   }
 });

@@ -1,5 +1,7 @@
 /** Requests that once got past somebody do no harm: `tests/corpus/`, replayed on a real engine. */
 
+import { NAMES } from "../unit/engine_stub.ts";
+import { shownOf, VIEWS } from "../unit/engine_view.ts";
 import { type Entry, load, readCorpus } from "./fuzz/corpus.ts";
 import { doorsTarget } from "./fuzz/doors.ts";
 import { loadImages } from "./fuzz/oci.ts";
@@ -36,6 +38,40 @@ engineTest("corpus, containerd image store", async (t, h) => {
 
 registryTest("corpus, images and pushes", async (t, h) => {
   await replay(t, await doorsTarget(h), ({ target }) => target === "doors");
+});
+
+engineTest("corpus: what a plugin is shown", async (t, h) => {
+  const send = async (entry: Entry) => {
+    const { bytes } = load({ names: () => NAMES }, entry);
+    return { bytes, shown: await h.shows(() => h.send(bytes)) };
+  };
+  const showsBodyOf = async (name: string) => {
+    const [, entry] = corpus.find(([each]) => each === name)!;
+    return (await send(entry)).shown[0].body !== undefined;
+  };
+  const view = await showsBodyOf("cve-2026-34040.json")
+    ? VIEWS.from29_3_1
+    : await showsBodyOf("moby-41452.json")
+    ? VIEWS.from25
+    : VIEWS.upTo24;
+  for (const [name, entry] of corpus) {
+    await t.step(`${name}: as tests without an engine have it`, async () => {
+      const { bytes, shown } = await send(entry);
+      assertEquals(
+        shown.map((each) => ({
+          method: each.RequestMethod,
+          uri: each.RequestUri,
+          headers: each.RequestHeaders ?? {},
+          body: each.body?.trimEnd(),
+        })),
+        shownOf(bytes, view).map(({ method, uri, headers, body }) => ({
+          ...{ method, uri, headers },
+          body: body &&
+            new TextDecoder().decode(Uint8Array.fromBase64(body)).trimEnd(),
+        })),
+      );
+    });
+  }
 });
 
 async function replay(

@@ -18,6 +18,8 @@ export interface Entry {
   story: string;
   /** Majors of the engines on which it does harm without the plugin. */
   harms: number[];
+  /** The rules that deny it, one of them on each engine. */
+  rules?: string[];
   /** What it is aimed at: `volumes` by default. */
   target?: "doors";
   /** The image store that it needs; the classic one by default. */
@@ -29,6 +31,20 @@ export interface Entry {
   /** Whether the engine waits for more bytes than there are. */
   starved?: boolean;
 }
+
+/** The plugin's configuration before what a file is aimed at. */
+export const CONFIGS: Record<NonNullable<Entry["target"]> | "volumes", string> =
+  {
+    volumes: "[volumes]\n",
+    // All that may come in is `good` of one registry; the other is Docker Hub.
+    doors: `
+[images]
+whitelist = ["^localhost:5002/good:"]
+blacklist = ["^docker:"]
+
+[push]
+`,
+  };
 
 /** Where the files are. */
 export const CORPUS = new URL("../../corpus/", import.meta.url);
@@ -51,11 +67,14 @@ export async function readCorpus(): Promise<[string, Entry][]> {
 /**
  * The bytes of a file for one engine.
  *
- * @param target what it is aimed at
+ * @param target tells what stands for the placeholders
  * @param entry the file
  * @returns what to send
  */
-export function load(target: Target, entry: Entry): Shot {
+export function load(
+  target: { names(): ReadonlyMap<string, string> },
+  entry: Entry,
+): Shot {
   const known = target.names();
   const parts = entry.request.map((part) =>
     typeof part === "string"
@@ -103,6 +122,9 @@ export function keep(
   };
 }
 
+/** Latin-1, and fast with a mebibyte. */
 function bytes(text: string): Uint8Array {
-  return Uint8Array.from(text, (c) => c.charCodeAt(0));
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
 }

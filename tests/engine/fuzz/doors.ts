@@ -5,23 +5,15 @@
 
 import type { Harness } from "../harness.ts";
 import { Registry } from "../registry.ts";
+import { CONFIGS } from "./corpus.ts";
 import type { Draft } from "./draft.ts";
 import { startHub } from "./hub.ts";
 import { fromValue, raw } from "./json.ts";
 import { tar } from "./tar.ts";
 import { count, type Target } from "./target.ts";
 
-/** Of the one registry; the other is Docker Hub. */
+/** Of the one registry, as CONFIGS has it; the other is Docker Hub. */
 const PORT = 5002;
-
-/** All that may come in is `good` of the first. */
-const CONFIG = `
-[images]
-whitelist = ["^localhost:${PORT}/good:"]
-blacklist = ["^docker:"]
-
-[push]
-`;
 
 /** Makes the push policy see RHEL. */
 const RHEL = [`LABEL vendor="Red Hat, Inc."`, "LABEL name=rhel9"];
@@ -46,7 +38,7 @@ export async function doorsTarget(h: Harness): Promise<Target> {
     read: 0,
   }));
   const before = (await images(h)).map(({ Id }) => Id);
-  await h.guard({ config: CONFIG });
+  await h.guard({ config: CONFIGS.doors });
   const seeds = calls(swarm.status === 200);
   return {
     h,

@@ -35,6 +35,9 @@ export interface RecordedCall {
   status: number;
 }
 
+/** The plugin's configuration before them: all policies, and all images. */
+export const CONFIG = "[volumes]\n\n[images]\ndefault-allow = true\n\n[push]\n";
+
 /** Where the recordings are. */
 export const RECORDINGS = new URL("../../corpus/legit/", import.meta.url);
 

@@ -12,6 +12,7 @@ import { rootFileSystem } from "../images.ts";
 import { assert, assertEquals } from "../verdict.ts";
 import {
   bytesOf,
+  CONFIG,
   draftOf,
   fillIn,
   type Nuance,
@@ -21,8 +22,6 @@ import {
   type Recording,
 } from "./legit.ts";
 import { tar } from "./tar.ts";
-
-const CONFIG = "[volumes]\n\n[images]\ndefault-allow = true\n\n[push]\n";
 
 /** An answer to these comes when something else happens, so that nobody waits for it. */
 const LASTING = /\/(wait|attach|events|logs|stats)\b|^\/exec\/[^/]*\/start/;

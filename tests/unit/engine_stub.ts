@@ -1,0 +1,132 @@
+/**
+ * The HTTP answers of an engine that has what the corpus is aimed at
+ * (`tests/engine/fuzz/volumes.ts` and `doors.ts`), and for every other name a
+ * container, image or service that no policy minds.
+ *
+ * @module
+ */
+import type { EngineAnswer, Send } from "../../lib/engine/engine.ts";
+
+/** The newest API of each generation. */
+export const APIS: Readonly<Record<number, string>> = {
+  20: "1.41",
+  26: "1.45",
+  28: "1.51",
+  29: "1.56",
+};
+
+/** IDs of the images, by name without tag. */
+const IMAGES: Readonly<Record<string, string>> = {
+  plain: id("1"),
+  volume: id("2"),
+  attested: id("3"),
+  unknown: id("4"),
+};
+
+/** Values of the corpus's placeholders. */
+export const NAMES: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(IMAGES).map(([name, id]) => [`image ${name}`, id] as const),
+  ["service old", "o".repeat(25)],
+  ["version old", "15"],
+]);
+
+function id(digit: string): string {
+  return "sha256:" + digit.repeat(64);
+}
+
+/**
+ * @param major The engine's major version; 20 for 20.10.
+ * @returns What sends it a request.
+ */
+export function stubEngine(major: number): Send {
+  const answer = (body: unknown, status = 200): EngineAnswer => ({
+    status,
+    apiVersion: APIS[major],
+    body: JSON.stringify(body),
+  });
+  return (path) => {
+    const { pathname } = new URL(path, "http://engine");
+    const [, kind, name] =
+      /^(?:\/v[0-9.]+)?\/(\w+)(?:\/(.+?))?(?:\/json)?$/.exec(pathname) ?? [];
+    return Promise.resolve(
+      name === "json"
+        ? answer([]) // a list
+        : kind === "images"
+        ? answer(image(decodeURIComponent(name), major))
+        : kind === "containers"
+        ? answer(container(decodeURIComponent(name)))
+        : kind === "services"
+        ? answer(service(name))
+        : answer(kind === "info" ? { DriverStatus: null } : {}),
+    );
+  };
+}
+
+function image(name: string, major: number): unknown {
+  const short = Object.entries(IMAGES).find(([, id]) => id === name)?.[0] ??
+    name.replace(/^(docker\.io\/)?(library\/)?/, "").split(":")[0];
+  const labels = short === "acme/app"
+    ? { vendor: "Red Hat, Inc.", name: "rhel9" }
+    : null;
+  return {
+    Id: IMAGES[short] ?? id("5"),
+    Os: "linux",
+    Architecture: "amd64",
+    RootFS: { Type: "layers", Layers: [id("6")] },
+    Config: {
+      Volumes: /^(.*vol|volume)$/.test(short) ? { "/data": {} } : null,
+      Labels: labels,
+    },
+    ...major >= 28 && { Manifests: manifests(short) },
+  };
+}
+
+/** As seen on Docker 28.5.2 with containerd's image store. */
+function manifests(name: string): unknown {
+  const manifest = (Kind: string, os: string, architecture: string) => ({
+    Kind,
+    Available: true,
+    Descriptor: { platform: { os, architecture } },
+    ...Kind === "image" && { ImageData: { Platform: { os, architecture } } },
+  });
+  switch (name) {
+    case "attested":
+      return [
+        manifest("attestation", "linux", "amd64"),
+        manifest("image", "linux", "amd64"),
+      ];
+    case "unknown":
+      return [
+        manifest("unknown", "unknown", "unknown"),
+        manifest("image", "linux", "s390x"),
+      ];
+    default:
+      return [manifest("image", "linux", "amd64")];
+  }
+}
+
+function container(name: string): unknown {
+  return {
+    Id: /^[0-9a-f]{64}$/.test(name) ? name : "c".repeat(64),
+    Name: `/${name}`,
+    Created: "2024-01-01T00:00:00Z",
+    HostConfig: {},
+    Mounts: [],
+  };
+}
+
+function service(name: string): unknown {
+  const spec = (Mounts: unknown[]) => ({
+    Name: name,
+    TaskTemplate: { ContainerSpec: { Image: IMAGES.plain, Mounts } },
+  });
+  return {
+    ID: name,
+    Spec: spec([]),
+    PreviousSpec: spec(
+      name === NAMES.get("service old")
+        ? [{ Type: "volume", Source: "keep", Target: "/data" }]
+        : [],
+    ),
+  };
+}

@@ -6,10 +6,10 @@ import { exists, sleep, whyNo } from "../helpers/programs.ts";
 import { unless } from "../helpers/unless.ts";
 import { whyNoExecutable } from "./executable.ts";
 import { engineTest, type Harness } from "./harness.ts";
+import { startTask } from "./plugin.ts";
 import { exchange, request } from "./raw_http.ts";
 import { assert, assertEquals, passes, refused } from "./verdict.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
 const LINUX = Deno.build.os === "linux";
 
 /** The plugin as a command line. */
@@ -33,15 +33,6 @@ const plugins: Plugin[] = [
   },
 ];
 const [source] = plugins;
-
-/** The command of the task `start`, so that it runs with its permissions. */
-async function startTask(): Promise<string[]> {
-  const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as {
-    tasks: { start: string };
-  };
-  const [, ...rest] = tasks.start.split(" ");
-  return [Deno.execPath(), ...rest.slice(0, -1), `${ROOT}main.ts`];
-}
 
 /** Makes the executable, or tells why it can't be made. */
 async function makeTemporary(): Promise<{ file: string; failure?: string }> {
@@ -193,6 +184,7 @@ for (const { kind, command, skip } of plugins) {
         assert(took < 5000, `stopping took ${took} ms`);
         assertEquals(await exists(socket), false, "the socket file was left");
       },
+      skip,
     );
   }
 

@@ -4,7 +4,7 @@ import { NAMES } from "../unit/engine_stub.ts";
 import { shownOf, VIEWS } from "../unit/engine_view.ts";
 import { type Entry, load, readCorpus } from "./fuzz/corpus.ts";
 import { doorsTarget } from "./fuzz/doors.ts";
-import { loadImages } from "./fuzz/oci.ts";
+import { loadImages } from "./oci.ts";
 import { Oracle } from "./fuzz/oracle.ts";
 import type { Target } from "./fuzz/target.ts";
 import { volumesTarget } from "./fuzz/volumes.ts";

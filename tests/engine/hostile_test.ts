@@ -5,8 +5,8 @@
 
 import { sleep, whyNo } from "../helpers/programs.ts";
 import { engineTest, type Harness } from "./harness.ts";
-import { answers, PluginProcess } from "./hostile_plugin.ts";
-import { join, request } from "./raw_http.ts";
+import { answers, Plugin } from "./plugin.ts";
+import { join, request, writeAll } from "./raw_http.ts";
 import { assert, assertEquals, saidBy } from "./verdict.ts";
 
 const MiB = 1024 * 1024;
@@ -39,7 +39,7 @@ const sockets: {
 for (const { kind, wrap, skip } of sockets) {
   engineTest(`a hostile neighbour of ${kind}`, async (t, h) => {
     await h.image("plain:1");
-    await using plugin = await PluginProcess.start({
+    await using plugin = await Plugin.launch({
       socket: h.pluginSocket,
       host: `unix://${h.dockerd.socket}`,
       dir: h.dir,
@@ -121,7 +121,7 @@ for (const { kind, wrap, skip } of sockets) {
           const connection = await connect(socket);
           held.push(connection);
           const cut = 1 + Math.floor((whole.length - 2) * count / 100);
-          await write(connection, whole.subarray(0, cut));
+          await writeAll(connection, whole.subarray(0, cut));
         }
         await sleep(1000);
       });
@@ -138,10 +138,10 @@ for (const { kind, wrap, skip } of sockets) {
               bare: true,
             });
             try {
-              await write(connection, head);
-              await write(connection, encoder.encode('{"User":"'));
+              await writeAll(connection, head);
+              await writeAll(connection, encoder.encode('{"User":"'));
               for (let count = 0; count < 15; count++) {
-                await write(connection, piece);
+                await writeAll(connection, piece);
               }
             } catch {
               // The plugin has heard enough.
@@ -173,7 +173,7 @@ for (const { kind, wrap, skip } of sockets) {
         for (let count = 0; count < 200; count++) {
           using connection = await connect(socket);
           const cut = 1 + Math.floor((whole.length - 1) * count / 200);
-          await write(connection, whole.subarray(0, cut));
+          await writeAll(connection, whole.subarray(0, cut));
         }
       },
     );
@@ -225,7 +225,7 @@ for (const { kind, wrap, skip } of sockets) {
     `${kind}: more connections than it may have files`,
     async (t, h) => {
       await h.image("plain:1");
-      await using plugin = await PluginProcess.start({
+      await using plugin = await Plugin.launch({
         socket: h.pluginSocket,
         host: `unix://${h.dockerd.socket}`,
         dir: h.dir,
@@ -423,12 +423,6 @@ async function connect(socket: string): Promise<Deno.Conn> {
   }
 }
 
-async function write(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    at += await connection.write(bytes.subarray(at));
-  }
-}
-
 /**
  * Sends bytes to the plugin.
  *
@@ -446,7 +440,7 @@ async function send(
     open = false;
   };
   const timer = setTimeout(close, patience);
-  const writing = write(connection, bytes).catch(() => {});
+  const writing = writeAll(connection, bytes).catch(() => {});
   let said = "";
   try {
     const buffer = new Uint8Array(65_536);

@@ -6,7 +6,7 @@
  */
 
 import type { ApiAnswer, Harness, Result, ServiceSpec } from "./harness.ts";
-import { sleep } from "./dockerd.ts";
+import { sleep } from "../helpers/programs.ts";
 import { rootFileSystem } from "./images.ts";
 import { request, type RequestParts } from "./raw_http.ts";
 import {

@@ -2,7 +2,7 @@
 
 import { sleep, whyNo } from "../helpers/programs.ts";
 import { engineTest } from "./harness.ts";
-import { answers, PluginProcess } from "./hostile_plugin.ts";
+import { answers, Plugin } from "./plugin.ts";
 import { assert, assertEquals, passes, refused } from "./verdict.ts";
 
 const ROUNDS = 100;
@@ -17,7 +17,7 @@ engineTest("kill -9 in the middle of a load", async (t, h) => {
   await h.image("vol:1", { changes: ["VOLUME /data"] });
   await h.must("create", "--name=web", "-v", "data:/x", "plain:1");
   const note = `${h.dir}/plugin.pid`;
-  await using _keeper = await PluginProcess.start({
+  await using _keeper = await Plugin.launch({
     socket: h.pluginSocket,
     host: `unix://${h.dockerd.socket}`,
     dir: h.dir,

@@ -4,7 +4,8 @@
  * `DPP_PLUGIN` names another program to test, as `DPP_PLUGIN=dist/docker-policy-plugin`.
  */
 
-import { sleep } from "./dockerd.ts";
+import { sleep } from "../helpers/programs.ts";
+import { exchange, request } from "./raw_http.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -20,6 +21,8 @@ export interface PluginOptions {
   config?: string | null;
   /** More arguments. */
   args?: string[];
+  /** A command that runs the plugin's own, which follows it: among other users, or on a socket that systemd passes. */
+  wrap?: string[];
 }
 
 /** One running plugin. */
@@ -46,10 +49,17 @@ export class Plugin {
   /**
    * Starts the plugin and waits until it listens.
    *
-   * @throws Error with its log when it ends first, or does not listen within 20 s
+   * @throws Error with its log if it ends first, or does not listen within 20 s
    */
   static async start(options: PluginOptions): Promise<Plugin> {
-    const { dir, socket, host } = options;
+    const plugin = await Plugin.launch(options);
+    await plugin.#listens();
+    return plugin;
+  }
+
+  /** Starts the plugin, and does not wait for anything. */
+  static async launch(options: PluginOptions): Promise<Plugin> {
+    const { dir, socket, host, wrap = [] } = options;
     const logFile = await Deno.makeTempFile({
       dir,
       prefix: "plugin-",
@@ -70,18 +80,23 @@ export class Plugin {
 
     // The shell puts the log into a file, so that no stream is left to be read, and makes way.
     const process = new Deno.Command("sh", {
-      args: ["-c", 'exec "$@" 2>>"$0"', logFile, ...await command(), ...args],
+      args: [
+        ...["-c", 'exec "$@" 2>>"$0"', logFile],
+        ...wrap,
+        ...await startCommand(),
+        ...args,
+      ],
+      env: { NO_COLOR: "1" },
       cwd: ROOT,
       stdin: "null",
       stdout: "null",
       stderr: "inherit",
     }).spawn();
     // dockerd.sh ends the processes noted here when the tests can't.
+    await Deno.mkdir(`${dir}/plugins`, { recursive: true });
     const note = `${dir}/plugins/${process.pid}`;
     await Deno.writeTextFile(note, "");
-    const plugin = new Plugin(socket, process, logFile, note);
-    await plugin.#listens();
-    return plugin;
+    return new Plugin(socket, process, logFile, note);
   }
 
   /** What it logged so far. */
@@ -89,7 +104,12 @@ export class Plugin {
     return Deno.readTextFile(this.#logFile);
   }
 
-  /** The process's number. */
+  /** How it ended, once it has. */
+  get status(): Promise<Deno.CommandStatus> {
+    return this.#process.status;
+  }
+
+  /** The process's number; the wrapping command's, if that does not make way. */
   get pid(): number {
     return this.#process.pid;
   }
@@ -122,6 +142,10 @@ export class Plugin {
     this.#signal("SIGKILL");
     await this.#process.status;
     await Deno.remove(this.#note).catch(() => {});
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
   }
 
   #signal(name: Deno.Signal): void {
@@ -165,16 +189,44 @@ export class Plugin {
   }
 }
 
+/**
+ * Waits until a plugin answers on a socket.
+ *
+ * @param socket where it listens
+ * @param timeout milliseconds until it gives up
+ * @returns how many milliseconds it took
+ * @throws Error when it does not answer in time
+ */
+export async function answers(
+  socket: string,
+  timeout = 20_000,
+): Promise<number> {
+  const begin = performance.now();
+  for (;;) {
+    const took = performance.now() - begin;
+    try {
+      const bytes = request("POST", "/Plugin.Activate");
+      const [{ body }] = await exchange(socket, bytes, { timeout });
+      if (body.includes("authz")) return performance.now() - begin;
+    } catch {
+      // Nobody is there yet.
+    }
+    if (took > timeout) throw new Error(`no plugin answers on ${socket}`);
+    await sleep(10);
+  }
+}
+
 /** The program and its first arguments: those of the task `start`, so that the tests use its permissions. */
-async function command(): Promise<string[]> {
+async function startCommand(): Promise<string[]> {
   const other = Deno.env.get("DPP_PLUGIN");
-  if (other) return other.split(" ");
+  return other ? other.split(" ") : await startTask();
+}
+
+/** The command of the task `start`. */
+export async function startTask(): Promise<string[]> {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as {
-    tasks: { start: string | { command: string } };
+    tasks: { start: string };
   };
-  const start = typeof tasks.start === "string"
-    ? tasks.start
-    : tasks.start.command;
-  const [first, ...rest] = start.split(" ").filter((word) => word !== "");
-  return [first === "deno" ? Deno.execPath() : first, ...rest];
+  const [, ...rest] = tasks.start.split(" ");
+  return [Deno.execPath(), ...rest.slice(0, -1), `${ROOT}main.ts`];
 }

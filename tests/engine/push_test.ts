@@ -7,7 +7,7 @@
 import { engineMajor, keepsPlatforms } from "./dockerd.ts";
 import type { Harness } from "./harness.ts";
 import { exchange, request, type RequestParts } from "./raw_http.ts";
-import { rootFileSystem } from "./images.ts";
+import { loadImage } from "./oci.ts";
 import { findClients, Registry, registryTest } from "./registry.ts";
 import { assert, assertEquals, type Call, refused, saidBy } from "./verdict.ts";
 
@@ -554,122 +554,40 @@ registryTest("the tables in rhel-push-plugin's README", async (t, h) => {
   }
 }, { skip: MIXED });
 
-/** One image of several behind a name. */
-interface PlatformImage {
-  architecture: string;
-  labels?: Record<string, string>;
-  volume?: string;
-}
-
-/** Loads images of several platforms behind one name, which takes an engine with the containerd store. */
-async function load(
-  h: Harness,
-  name: string,
-  images: PlatformImage[],
-): Promise<void> {
-  const dir = await Deno.makeTempDir({ dir: h.dir, prefix: "oci-" });
-  await Deno.mkdir(`${dir}/blobs/sha256`, { recursive: true });
-  const blob = async (mediaType: string, content: Uint8Array | object) => {
-    const bytes = content instanceof Uint8Array
-      ? content
-      : new TextEncoder().encode(JSON.stringify(content));
-    const hash = await crypto.subtle.digest("SHA-256", bytes.slice());
-    const hex = new Uint8Array(hash).toHex();
-    await Deno.writeFile(`${dir}/blobs/sha256/${hex}`, bytes);
-    return { mediaType, digest: `sha256:${hex}`, size: bytes.length };
-  };
-  const OCI = "application/vnd.oci.image";
-  const manifests = await Promise.all(
-    images.map(async ({ architecture, labels, volume }) => {
-      const layer = await blob(
-        `${OCI}.layer.v1.tar`,
-        await rootFileSystem(h.dockerd.busybox, { architecture }),
-      );
-      const config = await blob(`${OCI}.config.v1+json`, {
-        os: "linux",
-        architecture,
-        config: {
-          Cmd: ["true"],
-          Labels: labels,
-          ...volume && { Volumes: { [volume]: {} } },
-        },
-        rootfs: { type: "layers", diff_ids: [layer.digest] },
-      });
-      const manifest = await blob(`${OCI}.manifest.v1+json`, {
-        schemaVersion: 2,
-        mediaType: `${OCI}.manifest.v1+json`,
-        config,
-        layers: [layer],
-      });
-      return { ...manifest, platform: { os: "linux", architecture } };
-    }),
-  );
-  const index = await blob(`${OCI}.index.v1+json`, {
-    schemaVersion: 2,
-    mediaType: `${OCI}.index.v1+json`,
-    manifests,
-  });
-  const annotations = {
-    "io.containerd.image.name": name,
-    "org.opencontainers.image.ref.name": name.replace(/.*:/, ""),
-  };
-  await Deno.writeTextFile(
-    `${dir}/index.json`,
-    JSON.stringify({
-      schemaVersion: 2,
-      manifests: [{ ...index, annotations }],
-    }),
-  );
-  await Deno.writeTextFile(
-    `${dir}/oci-layout`,
-    '{"imageLayoutVersion":"1.0.0"}',
-  );
-  const tar = await new Deno.Command("tar", { args: ["-C", dir, "-c", "."] })
-    .output();
-  const answer = await h.send(
-    request("POST", "/images/load?quiet=1", {
-      body: tar.stdout,
-      headers: [["Content-Type", "application/x-tar"]],
-    }),
-  );
-  assert(
-    answer.status === 200 && !answer.body.includes("errorDetail"),
-    answer.body,
-  );
-}
-
 const RED_HAT = { vendor: "Red Hat, Inc.", name: "rhel9" };
+
+const linux = (architecture: string) => ({ os: "linux", architecture });
 
 registryTest("images of several platforms", async (t, h) => {
   const registry = await Registry.start(h, PORT);
-  await load(h, "docker.io/acme/both:1", [
-    { architecture: "amd64" },
-    { architecture: "arm64", labels: RED_HAT },
+  await loadImage(h, "docker.io/acme/both:1", [
+    { platform: linux("amd64") },
+    { platform: linux("arm64"), labels: RED_HAT },
   ]);
-  await load(h, "docker.io/acme/plain:1", [
-    { architecture: "amd64", labels: { a: "plain" } },
-    { architecture: "arm64", labels: { a: "plain" } },
+  await loadImage(h, "docker.io/acme/plain:1", [
+    { platform: linux("amd64"), labels: { a: "plain" } },
+    { platform: linux("arm64"), labels: { a: "plain" } },
   ]);
-  await load(h, "docker.io/acme/volumes:1", [
-    { architecture: "amd64" },
-    { architecture: "arm64", volume: "/data" },
+  await loadImage(h, "docker.io/acme/volumes:1", [
+    { platform: linux("amd64") },
+    { platform: linux("arm64"), volumes: ["/data"] },
   ]);
   // The base on the host for another platform than the host's own.
-  await load(h, `${REDHAT}/multi:1`, [
-    { architecture: "amd64", labels: { a: "base" } },
-    { architecture: "s390x", labels: RED_HAT },
+  await loadImage(h, `${REDHAT}/multi:1`, [
+    { platform: linux("amd64"), labels: { a: "base" } },
+    { platform: linux("s390x"), labels: RED_HAT },
   ]);
   await h.must("push", `${REDHAT}/multi:1`);
-  await load(h, "docker.io/acme/child:1", [
-    { architecture: "amd64", labels: { a: "child" } },
-    { architecture: "s390x", labels: { a: "child" } },
+  await loadImage(h, "docker.io/acme/child:1", [
+    { platform: linux("amd64"), labels: { a: "child" } },
+    { platform: linux("s390x"), labels: { a: "child" } },
   ]);
   await h.must("tag", "acme/both:1", `${HERE}/acme/both:1`);
   await h.must("tag", "acme/both:1", "acme/all:2");
   await h.must("tag", "acme/plain:1", "acme/all:1");
-  await load(h, "docker.io/acme/odd:1", [
-    { architecture: "amd64", labels: { a: "odd" } },
-    { architecture: "amd64", labels: RED_HAT },
+  await loadImage(h, "docker.io/acme/odd:1", [
+    { platform: linux("amd64"), labels: { a: "odd" } },
+    { platform: linux("amd64"), labels: RED_HAT },
   ]);
   await registry.taken();
   await h.guard({ config: CONFIG + "\n[volumes]" });

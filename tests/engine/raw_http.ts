@@ -58,7 +58,7 @@ export function request(
   }
   if (parts.chunk !== undefined) {
     lines.push("Transfer-Encoding: chunked");
-    body = chunked(body, parts.chunk);
+    body = chunked(body, { size: parts.chunk });
   } else if (
     !parts.bare &&
     (parts.body !== undefined || method === "POST" || method === "PUT")
@@ -90,7 +90,7 @@ export async function exchange(
     connection.close();
   }, timeout);
   // The engine may answer and close before it has read all of a body that it refuses.
-  const sending = send(connection, bytes).catch(() => {});
+  const sending = writeAll(connection, bytes).catch(() => {});
   try {
     const reader = new Reader(connection);
     const got: Answer[] = [];
@@ -124,21 +124,38 @@ export function join(parts: Uint8Array[]): Uint8Array {
   return all;
 }
 
-function chunked(body: Uint8Array, size: number): Uint8Array {
+/**
+ * A body in chunks.
+ *
+ * @param body the body
+ * @param coding bytes of a chunk, and what stands behind the size of each and behind the last
+ */
+export function chunked(
+  body: Uint8Array,
+  { size, extension = "", trailer = "" }: {
+    size: number;
+    extension?: string;
+    trailer?: string;
+  },
+): Uint8Array {
   const parts: Uint8Array[] = [];
   for (let at = 0; at < body.length; at += size) {
     const piece = body.subarray(at, at + size);
     parts.push(
-      encoder.encode(piece.length.toString(16) + "\r\n"),
+      encoder.encode(piece.length.toString(16) + extension + "\r\n"),
       piece,
       encoder.encode("\r\n"),
     );
   }
-  parts.push(encoder.encode("0\r\n\r\n"));
+  parts.push(encoder.encode(`0\r\n${trailer}\r\n`));
   return join(parts);
 }
 
-async function send(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
+/** Writes all of some bytes. */
+export async function writeAll(
+  connection: Deno.Conn,
+  bytes: Uint8Array,
+): Promise<void> {
   for (let at = 0; at < bytes.length;) {
     at += await connection.write(bytes.subarray(at));
   }

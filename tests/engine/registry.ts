@@ -13,9 +13,10 @@
  */
 
 import { STORE } from "../helpers/debian.ts";
-import { must, run, sleep, whyNo } from "../helpers/programs.ts";
+import { run, sleep, whyNo } from "../helpers/programs.ts";
 import type { DockerdOptions } from "./dockerd.ts";
 import { engineTest, type Harness, type TestOptions } from "./harness.ts";
+import { selfSigned } from "./tls_certificates.ts";
 
 /** The port of the registry that {@link WITH_HUB} lets stand in for Docker Hub. */
 export const HUB_PORT = 5001;
@@ -61,10 +62,16 @@ export class Registry {
    *
    * @param h the engine
    * @param port any; 443 makes it speak TLS, with a certificate that nobody signed
+   * @param name the host of that certificate
    */
-  static async start(h: Harness, port: number): Promise<Registry> {
+  static async start(
+    h: Harness,
+    port: number,
+    name = "localhost",
+  ): Promise<Registry> {
     const dir = `${h.dir}/registry-${port}`;
     await Deno.mkdir(`${dir}/data`, { recursive: true });
+    if (port === 443) await selfSigned(dir, name);
     await Deno.writeTextFile(
       `${dir}/config.json`, // JSON is YAML
       JSON.stringify({
@@ -74,7 +81,8 @@ export class Registry {
         http: {
           addr: `127.0.0.1:${port}`,
           secret: "none",
-          ...port === 443 && { tls: await certificate(dir) },
+          ...port === 443 &&
+            { tls: { certificate: `${dir}/cert.pem`, key: `${dir}/key.pem` } },
         },
       }),
     );
@@ -282,17 +290,4 @@ function manifestIn(line: string): string[] {
   return [
     `${repository}${reference.includes(":") ? "@" : ":"}${reference}`,
   ];
-}
-
-async function certificate(
-  dir: string,
-): Promise<{ certificate: string; key: string }> {
-  const files = { certificate: `${dir}/cert.pem`, key: `${dir}/key.pem` };
-  await must([
-    ...["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"],
-    ...["-days", "2", "-subj", "/CN=localhost"],
-    ...["-addext", "subjectAltName=DNS:localhost"],
-    ...["-out", files.certificate, "-keyout", files.key],
-  ]);
-  return files;
 }

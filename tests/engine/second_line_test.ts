@@ -22,7 +22,7 @@ import { routeOf } from "../../lib/call/endpoints.ts";
 import { createSecondLine } from "../../lib/verdict/second_line.ts";
 import { engineTest, type Harness, type State } from "./harness.ts";
 import { rootFileSystem } from "./images.ts";
-import { exchange, request } from "./raw_http.ts";
+import { exchange, request, writeAll } from "./raw_http.ts";
 import { assert, assertEquals, passes, saidBy } from "./verdict.ts";
 
 /** A plugin in this process, in front of an engine. */
@@ -653,9 +653,7 @@ async function hangUpAfter(h: Harness, bytes: Uint8Array): Promise<void> {
     transport: "unix",
     path: h.dockerd.socket,
   });
-  for (let at = 0; at < bytes.length;) {
-    at += await connection.write(bytes.subarray(at));
-  }
+  await writeAll(connection, bytes);
 }
 
 /** Where questions wait for leave. */

@@ -4,7 +4,7 @@
  */
 
 import { engineTest, type Harness, type ServiceInspect } from "./harness.ts";
-import { sleep } from "./dockerd.ts";
+import { sleep } from "../helpers/programs.ts";
 import { Registry, registryTest } from "./registry.ts";
 import { request } from "./raw_http.ts";
 import {

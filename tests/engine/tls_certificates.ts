@@ -1,5 +1,7 @@
 /** Certificates made on the spot, by openssl(1), for an engine behind TLS and for its clients. */
 
+import { must } from "../helpers/programs.ts";
+
 /** A certificate and its key, as PEM. */
 export interface Certificate {
   cert: string;
@@ -96,16 +98,20 @@ export async function writeCertPath(
   return dir;
 }
 
+/**
+ * A certificate that nobody signed.
+ *
+ * @param dir where `cert.pem` and `key.pem` go
+ * @param host whose it is
+ */
+export async function selfSigned(dir: string, host: string): Promise<void> {
+  await openssl(
+    ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"],
+    ...["-subj", `/CN=${host}`, "-addext", `subjectAltName=DNS:${host}`],
+    ...["-out", `${dir}/cert.pem`, "-keyout", `${dir}/key.pem`],
+  );
+}
+
 async function openssl(...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command("openssl", {
-    args,
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) {
-    throw new Error(
-      `openssl ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`,
-    );
-  }
+  await must(["openssl", ...args]);
 }

@@ -7,8 +7,7 @@
 
 import { whyNo } from "../helpers/programs.ts";
 import { engineTest, type Harness, type TestOptions } from "./harness.ts";
-import { answers, PluginProcess } from "./hostile_plugin.ts";
-import { Plugin } from "./plugin.ts";
+import { answers, Plugin } from "./plugin.ts";
 import {
   Authority,
   type Certificate,
@@ -110,7 +109,7 @@ tlsTest("exempt users by client certificates", async (t, h, tls) => {
     'mount --bind "$0/passwd" /etc/passwd && mount --bind "$0/group" /etc/group && exec "$@"';
   /** Puts a plugin with these settings in front of the engine. */
   const guard = async (config: string) => {
-    const plugin = await PluginProcess.start({
+    const plugin = await Plugin.launch({
       socket: h.pluginSocket,
       host: `unix://${h.dockerd.socket}`,
       dir: h.dir,

@@ -5,7 +5,7 @@
 
 import { unless } from "../helpers/unless.ts";
 import { engineTest, type Harness } from "./harness.ts";
-import { sleep } from "./dockerd.ts";
+import { sleep } from "../helpers/programs.ts";
 import { request } from "./raw_http.ts";
 import {
   assert,

@@ -105,7 +105,7 @@ for (const engine of ENGINES) {
           for (const [i, call] of calls.entries()) {
             const nuance = plan[i] ?? [];
             const draft = draftOf(call, fill, ARCHIVES);
-            for (const { on } of nuance) on(draft, { major, api: APIS[major] });
+            for (const { on } of nuance) on(draft, { major, ...APIS[major] });
             const [decision, ...more] = await plugin(bytesOf(draft));
             assertEquals(more, []);
             const says = nuance.map((each) => each.says).join(", ");

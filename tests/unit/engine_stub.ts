@@ -7,12 +7,14 @@
  */
 import type { EngineAnswer, Send } from "../../lib/engine/engine.ts";
 
-/** The newest API of each generation. */
-export const APIS: Readonly<Record<number, string>> = {
-  20: "1.41",
-  26: "1.45",
-  28: "1.51",
-  29: "1.56",
+/** The APIs that each generation speaks. */
+export const APIS: Readonly<
+  Record<number, { oldestApi: string; api: string }>
+> = {
+  20: { oldestApi: "1.12", api: "1.41" },
+  26: { oldestApi: "1.24", api: "1.45" },
+  28: { oldestApi: "1.24", api: "1.51" },
+  29: { oldestApi: "1.40", api: "1.56" },
 };
 
 /** IDs of the images, by name without tag. */
@@ -41,7 +43,7 @@ function id(digit: string): string {
 export function stubEngine(major: number): Send {
   const answer = (body: unknown, status = 200): EngineAnswer => ({
     status,
-    apiVersion: APIS[major],
+    apiVersion: APIS[major].api,
     body: JSON.stringify(body),
   });
   return (path) => {

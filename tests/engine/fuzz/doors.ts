@@ -9,7 +9,7 @@ import { CONFIGS } from "./corpus.ts";
 import type { Draft } from "./draft.ts";
 import { startHub } from "./hub.ts";
 import { fromValue, raw } from "./json.ts";
-import { tar } from "./tar.ts";
+import { tar } from "../tar.ts";
 import { count, type Target } from "./target.ts";
 
 /** Of the one registry, as CONFIGS has it; the other is Docker Hub. */
@@ -77,7 +77,10 @@ function calls(swarm: boolean): Record<string, Partial<Draft>> {
   const archive = (files: [string, string][]): Partial<Draft> => ({
     headers: typed("application/x-tar"),
     body: tar(
-      files.map(([name, text]) => [name, new TextEncoder().encode(text)]),
+      files.map(([path, text]) => ({
+        path,
+        content: new TextEncoder().encode(text),
+      })),
     ),
   });
   const upgrade: Partial<Draft> = {

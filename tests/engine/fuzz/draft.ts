@@ -1,6 +1,6 @@
 /** A request before it is bytes: every part that HTTP and JSON let one spell in more than one way. */
 
-import { join } from "../raw_http.ts";
+import { chunked, join } from "../raw_http.ts";
 import { type Node, write } from "./json.ts";
 
 /** How the length of the body is told. */
@@ -52,6 +52,35 @@ export interface Draft {
   /** Whole requests that go before and after it on the same connection. */
   before: string[];
   after: string[];
+}
+
+/**
+ * A request that is spelled as plainly as can be: a POST without a body.
+ *
+ * @param parts what else it has
+ */
+export function draft(parts: Partial<Draft>): Draft {
+  return {
+    method: "POST",
+    version: "",
+    path: "/",
+    percent: 0,
+    query: [],
+    authority: "",
+    tail: "",
+    protocol: "HTTP/1.1",
+    headers: [["Host", "docker"]],
+    spacing: 0,
+    lead: "",
+    trail: "",
+    encoding: "utf-8",
+    size: 0,
+    padding: "after",
+    framing: { kind: "length" },
+    before: [],
+    after: [],
+    ...parts,
+  };
 }
 
 /** How the text of the body becomes bytes. */
@@ -205,21 +234,4 @@ function latin1(text: string): Uint8Array {
     const code = c.charCodeAt(0);
     return code > 0xff ? 0x3f : code;
   });
-}
-
-function chunked(
-  body: Uint8Array,
-  { size, extension, trailer }: Extract<Framing, { kind: "chunked" }>,
-): Uint8Array {
-  const parts: Uint8Array[] = [];
-  for (let at = 0; at < body.length; at += size) {
-    const piece = body.subarray(at, at + size);
-    parts.push(
-      encoder.encode(piece.length.toString(16) + (extension ?? "") + "\r\n"),
-      piece,
-      encoder.encode("\r\n"),
-    );
-  }
-  parts.push(encoder.encode(`0\r\n${trailer ?? ""}\r\n`));
-  return join(parts);
 }

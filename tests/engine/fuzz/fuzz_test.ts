@@ -5,7 +5,7 @@
  * beside it, the path of a counterexample.
  */
 
-import { sleep } from "../dockerd.ts";
+import { sleep } from "../../helpers/programs.ts";
 import { engineTest } from "../harness.ts";
 import { registryTest } from "../registry.ts";
 import { assert } from "../verdict.ts";

@@ -8,7 +8,7 @@
  */
 
 import fc from "fast-check";
-import { type Draft, render } from "./draft.ts";
+import { type Draft, draft, render } from "./draft.ts";
 import { fromValue, members, type Node, nodes } from "./json.ts";
 
 /** One client's calls. */
@@ -94,10 +94,19 @@ export function fillIn(
   ).replace(/<<(\w+)>>/g, (whole, name) => fixed[name] ?? whole);
 }
 
+/** What changes depend on. */
+export interface Generation {
+  major: number;
+  /** The newest API that it speaks, as "1.51". */
+  api: string;
+  /** The oldest. */
+  oldestApi: string;
+}
+
 /** A change that means nothing. */
 export interface Nuance {
   says: string;
-  on(draft: Draft, engine: { major: number; api: string }): void;
+  on(draft: Draft, engine: Generation): void;
 }
 
 const mask = fc.nat(0xffff);
@@ -108,7 +117,7 @@ function nuance<A>(
   apply: (
     draft: Draft,
     value: A,
-    engine: { major: number; api: string },
+    engine: Generation,
   ) => void,
 ): fc.Arbitrary<Nuance> {
   return parameter.map((value) => ({
@@ -172,8 +181,14 @@ export const nuances: fc.Arbitrary<Nuance> = fc.oneof(
   nuance(
     "version",
     fc.constantFrom("", "newest", "/v1.24", "/v1.30", "/v1.40", "/v1.41"),
-    (draft, version, { api }) => {
-      draft.version = version === "newest" ? `/v${api}` : version;
+    (draft, version, { api, oldestApi }) => {
+      const minor = (text: string) => Number(text.replace(/.*\./, ""));
+      // What the engine does not speak is refused before a plugin is asked.
+      draft.version = version === "newest"
+        ? `/v${api}`
+        : version !== "" && minor(version) < minor(oldestApi)
+        ? `/v${oldestApi}`
+        : version;
     },
   ),
   nuance("escapes in the path", mask, (draft, bits) => {
@@ -219,33 +234,21 @@ export function draftOf(
   archives: Record<"image" | "file" | "context", Uint8Array>,
 ): Draft {
   const [path, query] = split(fill(call.target));
-  return {
+  return draft({
     method: call.method,
     version: call.version === undefined ? "" : `/v${call.version}`,
     path: decodeURIComponent(path),
-    percent: 0,
     query: query === undefined ? [] : query.split("&"),
-    authority: "",
-    tail: "",
-    protocol: "HTTP/1.1",
     headers: call.headers.map(([name, value]) => [name, fill(value)]),
     body: call.body === undefined
       ? undefined
       : typeof call.body === "string"
       ? fromValue(JSON.parse(fill(call.body)))
       : archives[call.body.archive],
-    spacing: 0,
-    lead: "",
-    trail: "",
-    encoding: "utf-8",
-    size: 0,
-    padding: "after",
     framing: call.framing === "chunked"
       ? { kind: "chunked", size: 4096, says: "chunked" }
       : { kind: call.framing },
-    before: [],
-    after: [],
-  };
+  });
 }
 
 function split(target: string): [path: string, query: string | undefined] {

@@ -6,7 +6,7 @@
  */
 
 import fc from "fast-check";
-import { sleep } from "../dockerd.ts";
+import { sleep } from "../../helpers/programs.ts";
 import { engineTest, type Harness } from "../harness.ts";
 import { rootFileSystem } from "../images.ts";
 import { assert, assertEquals } from "../verdict.ts";
@@ -21,7 +21,7 @@ import {
   type RecordedCall,
   type Recording,
 } from "./legit.ts";
-import { tar } from "./tar.ts";
+import { tar } from "../tar.ts";
 
 /** An answer to these comes when something else happens, so that nobody waits for it. */
 const LASTING = /\/(wait|attach|events|logs|stats)\b|^\/exec\/[^/]*\/start/;
@@ -47,11 +47,11 @@ interface Tally {
 engineTest("recorded clients are not refused", async (t, h) => {
   const archives = {
     image: await rootFileSystem(h.dockerd.busybox),
-    file: tar([["file", new Uint8Array(1)]]),
-    context: tar([[
-      "Dockerfile",
-      new TextEncoder().encode("FROM base:1\nLABEL a=b\n"),
-    ]]),
+    file: tar([{ path: "file", content: new Uint8Array(1) }]),
+    context: tar([{
+      path: "Dockerfile",
+      content: new TextEncoder().encode("FROM base:1\nLABEL a=b\n"),
+    }]),
   };
   const dir = `${h.dir}/legit`;
   await Deno.mkdir(dir);

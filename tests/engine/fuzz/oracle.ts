@@ -1,5 +1,6 @@
 /** The judge of the attacks: sends them, and looks at what the engine has afterwards. */
 
+import { writeAll } from "../raw_http.ts";
 import type { Shot } from "./draft.ts";
 import type { Target } from "./target.ts";
 
@@ -94,7 +95,7 @@ async function send(socket: string, shot: Shot): Promise<number[]> {
     open = false;
   };
   // The engine may answer and close before it has read all of a body that it refuses.
-  const writing = write(connection, shot.bytes).catch(() => {});
+  const writing = writeAll(connection, shot.bytes).catch(() => {});
   let text = "";
   const reading = (async () => {
     const buffer = new Uint8Array(65536);
@@ -148,12 +149,6 @@ function begun(text: string): number[] {
   return [...text.matchAll(/HTTP\/1\.[01] (101|[2-5]\d\d) /g)].map((found) =>
     Number(found[1])
   );
-}
-
-async function write(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    at += await connection.write(bytes.subarray(at));
-  }
 }
 
 async function sleepUnless(

@@ -1,6 +1,6 @@
 import type { Harness } from "../harness.ts";
 import type { Arsenal, Attack } from "./attacks.ts";
-import { type Draft, render, type Shot } from "./draft.ts";
+import { type Draft, draft, render, type Shot } from "./draft.ts";
 
 /** What attacks are aimed at: an engine with the plugin in front, and with something on it that can be got at. */
 export interface Target {
@@ -32,29 +32,9 @@ export interface Target {
  * @returns the bytes to send
  */
 export function aim(target: Target, attack: Attack): Shot {
-  const draft: Draft = {
-    method: "POST",
-    version: "",
-    path: "/",
-    percent: 0,
-    query: [],
-    authority: "",
-    tail: "",
-    protocol: "HTTP/1.1",
-    headers: [["Host", "docker"]],
-    spacing: 0,
-    lead: "",
-    trail: "",
-    encoding: "utf-8",
-    size: 0,
-    padding: "after",
-    framing: { kind: "length" },
-    before: [],
-    after: [],
-    ...structuredClone(target.seeds()[attack.seed]),
-  };
-  for (const move of attack.moves) move.on(draft);
-  return render(draft);
+  const aimed = draft(structuredClone(target.seeds()[attack.seed]));
+  for (const move of attack.moves) move.on(aimed);
+  return render(aimed);
 }
 
 /** How many entries a folder has. */

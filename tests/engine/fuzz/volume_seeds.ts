@@ -3,7 +3,7 @@
 import type { Draft } from "./draft.ts";
 import { fromValue } from "./json.ts";
 import { COMMAND, MARK, serviceSpec, type World } from "./volumes.ts";
-import { tar } from "./tar.ts";
+import { tar } from "../tar.ts";
 
 /** Makes a call, which may need to know IDs; undefined where this engine has no such thing. */
 type Seed = (world: World) => Partial<Draft> | undefined;
@@ -154,7 +154,7 @@ const SEEDS: Record<string, Seed> = {
     path: "/containers/old-named/archive",
     query: ["path=/data"],
     headers: [["Host", "docker"], ["Content-Type", "application/x-tar"]],
-    body: tar([[MARK, new Uint8Array()]]),
+    body: tar([{ path: MARK, content: new Uint8Array() }]),
   }),
   "service create: volume": (world) =>
     createService(world, [{ Type: "volume", Source: "evil", Target: "/x" }]),

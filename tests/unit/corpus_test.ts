@@ -11,7 +11,7 @@ import { parseConfig } from "../../lib/config/config.ts";
 import { connectEngine } from "../../lib/engine/engine.ts";
 import { openLog } from "../../lib/log.ts";
 import { exemptionCheck } from "../../lib/verdict/exemptions.ts";
-import { createJudge } from "../../lib/verdict/request.ts";
+import { createFirstLine } from "../../lib/verdict/first_line.ts";
 import type { Decision } from "../../lib/policy/decision.ts";
 import { CONFIGS, load, readCorpus } from "../engine/fuzz/corpus.ts";
 import {
@@ -51,7 +51,7 @@ async function pluginBefore(
   { major, view }: typeof ENGINES[number],
   config: string,
 ): Promise<Plugin> {
-  const judge = createJudge({
+  const decide = createFirstLine({
     config: await parseConfig("corpus.toml", config),
     engine: connectEngine(stubEngine(major)),
     isExempt: exemptionCheck(() => Promise.resolve([])),
@@ -60,7 +60,7 @@ async function pluginBefore(
   return async (bytes) => {
     const decisions: Decision[] = [];
     for (const request of shownOf(bytes, view)) {
-      decisions.push(await judge(request));
+      decisions.push(await decide(request));
     }
     return decisions;
   };

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { EngineAnswer, Send } from "../../lib/engine/engine.ts";
+import type { EngineAnswer, Send } from "../../lib/engine/client.ts";
 
 /** The APIs that each generation speaks. */
 export const APIS: Readonly<

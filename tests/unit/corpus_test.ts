@@ -7,7 +7,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { parseConfig } from "../../lib/config/config.ts";
+import { parseConfig } from "../../lib/config/load.ts";
 import { connectEngine } from "../../lib/engine/engine.ts";
 import { openLog } from "../../lib/log.ts";
 import { exemptionCheck } from "../../lib/verdict/exemptions.ts";

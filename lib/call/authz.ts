@@ -14,7 +14,7 @@ export interface AuthzRequest {
   uri: string;
   /** Headers under Go's canonical names; of a repeated one, the last value. */
   headers: Readonly<Record<string, string>>;
-  /** The body in base64, where the engine passes it on; never empty. */
+  /** The body in base64, if the engine passes it on; never empty. */
   body?: string;
 }
 
@@ -23,10 +23,10 @@ export interface AuthzResponse {
   /** The call. */
   request: AuthzRequest;
   /**
-   * HTTP status of the engine's answer; 0 where that is longer than 64 KiB, and
+   * HTTP status of the engine's answer; 0 if that is longer than 64 KiB, and so
    * on its way already (`Write` in moby's pkg/authorization/response.go).
    */
   status: number;
-  /** The answer's body in base64, where the engine passes it on; never empty. */
+  /** The answer's body in base64, if the engine passes it on; never empty. */
   body?: string;
 }

@@ -33,7 +33,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  *   by nothing but white space; if an object has a key twice; or if it is
  *   nested deeper than 500 levels. Engine 20.10 ignores what follows the first
  *   value, later ones refuse it. Bytes that are not UTF-8 become U+FFFD in Go,
- *   as many as that version of Go makes of them.
+ *   and readers differ in how many.
  */
 export function parseJson(base64: string): Json {
   const text = decodeUtf8(decodeBase64(base64));

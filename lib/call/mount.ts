@@ -1,6 +1,6 @@
 import type { Struct } from "./struct.ts";
 
-/** A mount of a container or service (`--mount`), as far as policies care. */
+/** What policies look at in a mount of a container or service (`--mount`). */
 export interface Mount {
   type: string;
   source: string;
@@ -11,7 +11,8 @@ export interface Mount {
  * Reads an element of a `Mounts` list.
  *
  * @param mount The element.
- * @returns The mount; what is absent is empty.
+ * @returns The mount; a field that is absent is empty.
+ * @throws {Unreadable} If a field is not a string.
  */
 export function readMount(mount: Struct): Mount {
   return {

@@ -5,7 +5,9 @@ export interface Platform {
   variant?: string;
 }
 
-/** Other names of an architecture, as containerd's `platforms` normalizes them. */
+/**
+ * Other names of architectures, as containerd's `platforms` normalizes them.
+ */
 const ARCHITECTURES: Record<string, string> = {
   "x86_64": "amd64",
   "x86-64": "amd64",
@@ -13,7 +15,9 @@ const ARCHITECTURES: Record<string, string> = {
   "i386": "386",
 };
 
-/** The variant that is meant where none is named, and goes unnamed. */
+/**
+ * The variant that is meant if none is named. A platform is written without.
+ */
 const DEFAULT_VARIANTS: Record<string, string> = { arm64: "v8", amd64: "v1" };
 
 /**
@@ -21,7 +25,7 @@ const DEFAULT_VARIANTS: Record<string, string> = { arm64: "v8", amd64: "v1" };
  * name both system and architecture.
  *
  * @param text Such as `linux/arm64` or `linux/arm/v7`.
- * @returns The platform, or undefined for a form whose meaning hangs on the host.
+ * @returns The platform, or undefined if its meaning depends on the host.
  */
 export function parsePlatform(text: string): Platform | undefined {
   const [os, name, variant, ...rest] = text.toLowerCase().split("/");

@@ -1,25 +1,32 @@
 /**
- * Image references: the grammar of `distribution/reference`, and one normal form for all the
- * spellings that the engine takes to the same image.
+ * Image references: the grammar of `distribution/reference`, and one normal
+ * form for all spellings that mean the same image to the engine.
  *
  * The rules are those of `normalize.go`, `regexp.go` and `reference.go` in
- * github.com/distribution/reference, and of the older copy that Docker 20.10 vendors
- * (docker/distribution v2.8.1). Where the two differ, the newer one accepts more: `Foo/bar` (a
- * host name, since it has an upper-case letter), `[::1]:5000/x`, and a host that does not count
- * towards the 255 characters. 20.10 refuses these, so that reading them the newer way is right
- * for both.
+ * github.com/distribution/reference, and of the older copy that Docker 20.10
+ * vendors (docker/distribution v2.8.1). The newer one
+ * accepts more: `Foo/bar` (a host name, since it has an upper-case letter),
+ * `[::1]:5000/x`, and a host that does not count towards the 255 characters.
+ * 20.10 refuses these, so that reading them the newer way is right for both.
  *
- * Every expression here is free of ambiguous repetition: parsing is linear in the text's length.
+ * No regular expression here has ambiguous repetition: parsing is linear in the
+ * text's length.
+ *
+ * @module
  */
 
-/** A reference in normal form: equal images have equal fields, however they were spelt. */
+/** A reference in normal form: all spellings of an image give equal fields. */
 export interface ImageReference {
   /**
-   * The registry: `docker.io` for Docker Hub under any of its names, otherwise the host in lower
-   * case with its port, without `:443`. Holds a `.` or a `:`, or is `localhost`.
+   * The registry: `docker.io` for Docker Hub under any of its names, otherwise
+   * the host in lower case with its port, without `:443`. Holds a `.` or a `:`,
+   * or is `localhost`.
    */
   domain: string;
-  /** The repository in that registry; `library/` is always there for Hub's official images. */
+  /**
+   * The repository in that registry; `library/` is always there for Hub's
+   * official images.
+   */
   path: string;
   /** The tag. Never beside a digest, since the engine ignores it there. */
   tag?: string;
@@ -27,7 +34,7 @@ export interface ImageReference {
   digest?: string;
 }
 
-/** What the engine answers to a text that is no image reference, in its own words. */
+/** The engine's own error for a text that is no image reference. */
 export class InvalidReference extends Error {
   override name = "InvalidReference";
 }
@@ -36,9 +43,9 @@ export class InvalidReference extends Error {
 export const HUB = "docker.io";
 
 /**
- * The hosts that are Docker Hub's registry. The engine itself knows the first two
- * (`defaultDomain` and `legacyDefaultDomain` in normalize.go); the others answer the same API with
- * the same images.
+ * The hosts that are Docker Hub's registry. The engine itself knows the first
+ * two (`defaultDomain` and `legacyDefaultDomain` in normalize.go); the others
+ * answer the same API with the same images.
  */
 const HUB_HOSTS = new Set([
   HUB,
@@ -50,7 +57,7 @@ const HUB_HOSTS = new Set([
 const OFFICIAL = "library/";
 const DEFAULT_TAG = "latest";
 
-/** Longest repository name, in characters: `RepositoryNameTotalLengthMax` in reference.go. */
+/** In characters: `RepositoryNameTotalLengthMax` in reference.go. */
 const PATH_MAX = 255;
 
 const BAD_FORMAT = "invalid reference format";
@@ -66,7 +73,7 @@ const DOMAIN = new RegExp(
   `^(?:${HOST_LABEL}(?:\\.${HOST_LABEL})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?$`,
 );
 
-/** Hex digits of the digest algorithms that go-digest registers (algorithm.go). */
+/** Hex digits of the digests that go-digest knows (algorithm.go). */
 const DIGEST_DIGITS: ReadonlyMap<string, number> = new Map(
   Object.entries({ sha256: 64, sha384: 96, sha512: 128 }),
 );
@@ -82,21 +89,24 @@ interface EngineReference {
 }
 
 /**
- * Reads an image reference the way the engine does (`ParseNormalizedNamed` in normalize.go) and
- * brings it into normal form.
+ * Reads an image reference the way the engine does (`ParseNormalizedNamed` in
+ * normalize.go) and brings it into normal form.
  *
- * @param text A reference such as `alpine`, `quay.io/calico/cni:v3` or `alpine@sha256:…`.
- * @returns The reference; without tag and digest where the text has neither.
- * @throws {InvalidReference} Where the engine refuses the text, an image ID of 64 digits included.
+ * @param text A reference such as `alpine`, `quay.io/calico/cni:v3` or
+ *   `alpine@sha256:…`.
+ * @returns The reference; without tag and digest if the text has neither.
+ * @throws {InvalidReference} If the engine refuses the text, an image ID of 64
+ *   digits included.
  */
 export function parseReference(text: string): ImageReference {
   return normal(parseAsEngine(text));
 }
 
 /**
- * Whether a text is a bare digest, which a service takes for the ID of an image on the host and
- * never pulls (`pullImage` in daemon/cluster/executor/container/adapter.go of moby). A pull takes
- * the same text for the repository `sha256` with a tag.
+ * Tells whether a text is a bare digest, which a service takes for the ID of an
+ * image on the host and never pulls (`pullImage` in
+ * daemon/cluster/executor/container/adapter.go of moby). A pull takes the same
+ * text for the repository `sha256` with a tag.
  *
  * @param text Such as `sha256:…`.
  * @returns Whether go-digest accepts it.
@@ -107,24 +117,27 @@ export function isDigest(text: string): boolean {
 
 /** What `POST /images/create` pulls. */
 export interface PullReference {
-  /** The image; without tag and digest where all tags are pulled. */
+  /** The image; without tag and digest if all tags are pulled. */
   reference: ImageReference;
-  /** Whether every tag of the repository is pulled (`docker pull --all-tags`). */
+  /** Whether all tags are pulled (`docker pull --all-tags`). */
   allTags: boolean;
 }
 
 /**
- * Puts `fromImage` and `tag` of `POST /images/create` together as the engine does: one `:` at the
- * end of `fromImage` is cut, a `tag` that is a digest replaces whatever `fromImage` had, any other
- * `tag` replaces its tag and not its digest, and with neither tag nor digest all tags are pulled.
+ * Puts `fromImage` and `tag` of `POST /images/create` together as the engine
+ * does:
+ * - one `:` at the end of `fromImage` is cut;
+ * - a `tag` that is a digest replaces whatever `fromImage` had;
+ * - any other `tag` replaces its tag, but not its digest;
+ * - with neither tag nor digest, all tags are pulled.
  *
- * Source: `PullImage` in daemon/images/image_pull.go of moby 20.10, `postImagesCreate` in
- * server/router/image/image_routes.go since.
+ * Source: `PullImage` in daemon/images/image_pull.go of moby 20.10,
+ * `postImagesCreate` in server/router/image/image_routes.go since.
  *
  * @param fromImage The query's `fromImage`, not empty.
  * @param tag The query's `tag`; empty is the same as absent.
  * @returns What is pulled.
- * @throws {InvalidReference} Where the engine refuses the two.
+ * @throws {InvalidReference} If the engine refuses the two.
  */
 export function pullReference(fromImage: string, tag = ""): PullReference {
   const named = parseReference(
@@ -149,34 +162,39 @@ export function pullReference(fromImage: string, tag = ""): PullReference {
 
 /** What `POST /images/{name}/push` pushes, and where to. */
 export interface PushReference {
-  /** The image in normal form: what tells the destination. */
+  /** The image in normal form, which says where it goes. */
   reference: ImageReference;
   /** Whether every tag of the repository on this host is pushed. */
   allTags: boolean;
   /** Whether the name itself says which registry it goes to. */
   qualified: boolean;
   /**
-   * The repository as the engine writes it in `RepoTags` and `RepoDigests`. Not the normal form:
-   * `registry-1.docker.io/acme/app` and `acme/app` go to one place, but are two names on the host
-   * and can be two images.
+   * The repository as the engine writes it in `RepoTags` and `RepoDigests`. Not
+   * the normal form: `registry-1.docker.io/acme/app` and `acme/app` go to one
+   * place, but are two names on the host and can be two images.
    */
   repository: string;
-  /** The pushed image's name for inspecting it; the repository alone where all tags are pushed. */
+  /**
+   * The pushed image's name for inspecting it; the repository alone if all tags
+   * are pushed.
+   */
   local: string;
 }
 
 /**
- * Puts the name and the `tag` of `POST /images/{name}/push` together as the engine does.
+ * Puts the name and the `tag` of `POST /images/{name}/push` together as the
+ * engine does.
  *
- * Source: `PushImage` in daemon/images/image_push.go of moby 20.10, `postImagesPush` in
- * server/router/image/image_routes.go since. A `tag` replaces one in the name. A digest in the
- * name is what 20.10 looks up even beside a tag (`Get` in reference/store.go); newer engines refuse
- * the two together.
+ * Source: `PushImage` in daemon/images/image_push.go of moby 20.10,
+ * `postImagesPush` in server/router/image/image_routes.go since. A `tag`
+ * replaces one in the name. A digest in the name is what 20.10 looks up even
+ * beside a tag (`Get` in reference/store.go); newer engines refuse the two
+ * together.
  *
  * @param name The decoded name in the path.
  * @param tag The query's `tag`; empty is the same as absent.
  * @returns What is pushed.
- * @throws {InvalidReference} Where the engine refuses the two.
+ * @throws {InvalidReference} If the engine refuses the two.
  */
 export function pushReference(name: string, tag = ""): PushReference {
   const engine = parseAsEngine(name);
@@ -199,14 +217,16 @@ export function pushReference(name: string, tag = ""): PushReference {
 }
 
 /**
- * The repository in the familiar form, without tag: `alpine`, `quay.io/calico/cni`.
+ * Writes the repository in the familiar form, without tag: `alpine`,
+ * `quay.io/calico/cni`.
  *
- * Unlike the engine's own (`familiarizeName` in normalize.go), it is never ambiguous:
- * `docker.io/localhost/x` and `docker.io/quay.io/x` stay as they are, since `localhost/x` and
- * `quay.io/x` are other registries' images.
+ * Unlike the engine's own (`familiarizeName` in normalize.go), it is never
+ * ambiguous: `docker.io/localhost/x` and `docker.io/quay.io/x` stay as they
+ * are, since `localhost/x` and `quay.io/x` are other registries' images.
  *
  * @param reference A reference in normal form.
- * @returns The name; parsed again it gives the same repository, unless it is 64 hex digits.
+ * @returns The name; parsed again it gives the same repository, unless it is 64
+ *   hex digits.
  */
 export function familiarName(reference: ImageReference): string {
   if (reference.domain !== HUB) return fullName(reference);
@@ -219,7 +239,8 @@ export function familiarName(reference: ImageReference): string {
 }
 
 /**
- * The repository with its registry, without tag: `docker.io/library/alpine`.
+ * Writes the repository with its registry, without tag:
+ * `docker.io/library/alpine`.
  *
  * @param reference A reference in normal form.
  * @returns The name.
@@ -229,8 +250,9 @@ export function fullName(reference: ImageReference): string {
 }
 
 /**
- * The familiar form as policies and users see it: `alpine:3`, `quay.io/calico/cni:v3`, a digest as
- * `alpine:sha256:…` and no tag at all as `alpine:latest`, which is what the engine takes it for.
+ * Writes the familiar form as policies and users see it: `alpine:3`,
+ * `quay.io/calico/cni:v3`, a digest as `alpine:sha256:…` and no tag at all as
+ * `alpine:latest`, which is what the engine takes it for.
  *
  * @param reference A reference in normal form.
  * @returns `repository:tag` or `repository:digest`.
@@ -240,7 +262,7 @@ export function familiar(reference: ImageReference): string {
 }
 
 /**
- * The same with the registry: `docker.io/library/alpine:3`.
+ * Writes that form with the registry: `docker.io/library/alpine:3`.
  *
  * @param reference A reference in normal form.
  * @returns `domain/path:tag` or `domain/path:digest`.
@@ -252,10 +274,11 @@ export function full(reference: ImageReference): string {
 /**
  * Brings a registry's host into the form that {@link ImageReference} holds.
  *
- * Lower case; Docker Hub's hosts as `docker.io`; a port without leading zeros, which Go's dialer
- * ignores; no `:443`, the port that is taken anyway. A host of one label, such as `Foo` or
- * `build:443`, becomes `foo:443` and `build:443`: without the port it would read as a user of
- * Docker Hub. IPv6 addresses are written the one way that RFC 5952 has.
+ * Lower case; Docker Hub's hosts as `docker.io`; a port without leading zeros,
+ * which Go's dialer ignores; no `:443`, the port that is taken anyway. A host
+ * of one label, such as `Foo` or `build:443`, becomes `foo:443` and
+ * `build:443`: without the port it would read as a user of Docker Hub. IPv6
+ * addresses are written the one way that RFC 5952 has.
  *
  * @param host A host that the grammar accepts, with or without a port.
  * @returns The host in normal form.
@@ -314,8 +337,9 @@ function parseAsEngine(text: string): EngineReference {
 }
 
 /**
- * `splitDockerDomain` in normalize.go. 20.10's has no case for upper-case letters: there `Foo/bar`
- * is a repository on Docker Hub, and refused for its letters.
+ * `splitDockerDomain` in normalize.go. 20.10's has no case for upper-case
+ * letters: there `Foo/bar` is a repository on Docker Hub, and refused for its
+ * letters.
  */
 function splitDomain(
   text: string,
@@ -339,16 +363,17 @@ function readsAsHost(component: string): boolean {
 }
 
 /**
- * The name part of `referenceRegexp`. Its domain is optional, so that `foo_bar.com/x`, whose first
- * part is no domain by the grammar, passes as a path. The containerd store then takes its first part for
- * the host all the same, and so do we.
+ * The name part of `referenceRegexp`. Its domain is optional, so that
+ * `foo_bar.com/x`, whose first part is no domain by the grammar, passes as a
+ * path. The containerd store then takes its first part for the host all the
+ * same, and so do we.
  */
 function validName(domain: string, path: string): boolean {
   return (DOMAIN.test(domain) || COMPONENT.test(domain)) &&
     path.split("/").every((part) => COMPONENT.test(part));
 }
 
-/** `Digest.Validate` in go-digest's digest.go: what is wrong with a digest, in its words. */
+/** The engine's error for a digest: `Digest.Validate` in go-digest's digest.go. */
 function digestFault(digest: string): string | undefined {
   const [algorithm, encoded] = cut(digest, ":");
   if (!encoded) return "invalid checksum digest format";
@@ -377,7 +402,7 @@ function normal(
   return reference;
 }
 
-/** `familiarizeName` in normalize.go: how the engine itself shortens a repository's name. */
+/** The engine's own short name: `familiarizeName` in normalize.go. */
 function engineFamiliar({ domain, path }: EngineReference): string {
   if (domain !== HUB) return `${domain}/${path}`;
   const short = path.startsWith(OFFICIAL) ? path.slice(OFFICIAL.length) : path;
@@ -388,7 +413,7 @@ function canonicalAddress(bracketed: string): string {
   try {
     return new URL(`http://${bracketed}/`).hostname;
   } catch {
-    return bracketed; // no address: nothing can be reached there
+    return bracketed; // No address, so that nothing can be reached there.
   }
 }
 

@@ -3,11 +3,11 @@ import type { Struct } from "./struct.ts";
 
 /** The parts of a service's spec that bring storage or images. */
 export interface ServiceSpec {
-  /** The image of its containers; empty where its tasks are none. */
+  /** The image of its containers; empty if its tasks are not containers. */
   image: string;
   /** Mount types are in lower case, and never empty. */
   mounts: Mount[];
-  /** The engine plugin that its tasks install; empty where they are none. */
+  /** The engine plugin that its tasks install; empty if they install none. */
   pluginRemote: string;
 }
 
@@ -15,8 +15,8 @@ export interface ServiceSpec {
  * Reads the spec in the body of `POST /services/create` and `/update`.
  *
  * @param body The body.
- * @returns The parts that a policy cares for.
- * @throws {Unreadable} where it cannot be read as the engine reads it.
+ * @returns The parts that a policy looks at.
+ * @throws {Unreadable} If it cannot be read as the engine reads it.
  */
 export function readServiceSpec(body: Struct): ServiceSpec {
   const task = body.struct("TaskTemplate");
@@ -32,8 +32,9 @@ export function readServiceSpec(body: Struct): ServiceSpec {
 }
 
 /**
- * A service's mount type is looked up in upper case, and none means bind:
- * `containerToGRPC` in moby's daemon/cluster/convert/container.go.
+ * Reads a service's mount type. The engine looks it up in upper case, and takes
+ * an empty one for bind: `containerToGRPC` in moby's
+ * daemon/cluster/convert/container.go.
  *
  * @param type The type as sent.
  * @returns The type that the tasks' containers get.

@@ -38,11 +38,12 @@ function at(
 }
 
 /**
- * The examples of distribution/reference (reference_test.go, normalize_test.go, regexp_test.go),
- * with what becomes of them as the engine reads them: a normal form, or the engine's error.
+ * The examples of distribution/reference (reference_test.go, normalize_test.go,
+ * regexp_test.go), with what becomes of them as the engine reads them: a normal
+ * form, or the engine's error.
  *
- * Those that its tests feed to the bare grammar are here as the engine would take them, so with
- * Docker Hub where no registry is named.
+ * Those that its tests feed to the bare grammar are here as the engine would
+ * take them, so with Docker Hub where no registry is named.
  */
 const GRAMMAR: [text: string, outcome: ImageReference | string][] = [
   // names alone, with a tag, with a digest

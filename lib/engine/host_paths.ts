@@ -1,7 +1,9 @@
 /** As many links as Linux itself follows on one path (path_resolution(7)). */
 const MAX_LINKS = 40;
 
-/** Longest path that Linux takes, in bytes (PATH_MAX, less the NUL at its end). */
+/**
+ * Longest path that Linux takes, in bytes (PATH_MAX, less the NUL at its end).
+ */
 const MAX_PATH = 4095;
 
 const TOO_MUCH = "too many directories and links to follow";
@@ -24,18 +26,18 @@ export interface FollowedPath {
 }
 
 /**
- * Follows the symbolic links of a path on this host. The engine must see the same
- * file system: the unit hides none of it.
+ * Follows the symbolic links of a path on this host. The engine must see the
+ * same file system: the unit hides none of it.
  *
  * Other calls go on meanwhile: whoever may write to a directory can make long
  * chains of links there, or have a file system that is slow to answer.
  *
  * @param path Absolute path, cleaned.
- * @param budget The steps that may be made, over all paths of a call; those that
- *   are made are taken off.
+ * @param budget The steps that may be made, over all paths of a call; those
+ *   that are made are taken off.
  * @returns Where it leads. That can't be said if a link leads nowhere, since
- *   anything can come to stand there, nor if the way leads through `/proc`, whose
- *   links differ from process to process.
+ *   anything can come to stand there, nor if the way leads through `/proc`,
+ *   whose links differ from process to process.
  */
 export async function followLinks(
   path: string,
@@ -45,7 +47,9 @@ export async function followLinks(
     return { problem: `a path has at most ${MAX_PATH} bytes` };
   }
   if (--budget.steps < 0) return { problem: TOO_MUCH };
-  /** Components to look at, the next one last: links' first, then the path's. */
+  /**
+   * Components to look at, the next one last: links' first, then the path's.
+   */
   const ahead = componentsOf(path).reverse();
   let aheadInLinks = 0;
   let links = 0;

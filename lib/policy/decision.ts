@@ -1,7 +1,7 @@
 /** A policy has nothing against the call. */
 export interface Allowed {
   allow: true;
-  /** Why, where that is not plain: what allowed it, of several things. */
+  /** Why, if several things could have allowed it. */
   because?: string;
 }
 
@@ -10,7 +10,9 @@ export interface Denial {
   allow: false;
   /** Stable short name of the rule that refused, such as `volumes/named`. */
   rule: string;
-  /** What the docker user reads after `authorization denied by plugin NAME: `. */
+  /**
+   * What the docker user reads after `authorization denied by plugin NAME: `.
+   */
   message: string;
 }
 

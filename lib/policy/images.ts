@@ -61,8 +61,8 @@ export async function decideImages(
 }
 
 /**
- * `postImagesCreate` in moby's daemon/server/router/image/image_routes.go: a pull
- * if `fromImage` is not empty, else an import.
+ * `postImagesCreate` in moby's daemon/server/router/image/image_routes.go: a
+ * pull if `fromImage` is not empty, else an import.
  */
 function decideImageCreate(policy: ImagesPolicy, call: Call): Decision {
   const fromImage = call.query.get("fromImage") ?? "";

@@ -1,6 +1,6 @@
 /**
- * The volume policy: bind mounts and tmpfs are the only storage that a container
- * gets.
+ * The volume policy: bind mounts and tmpfs are the only storage that a
+ * container gets.
  *
  * @module
  */
@@ -39,7 +39,9 @@ import {
 
 /** What an administrator can set about volumes. */
 export interface VolumesPolicy {
-  /** Whether `docker build` without BuildKit, which can leave volumes, is open. */
+  /**
+   * Whether `docker build` without BuildKit, which can leave volumes, is open.
+   */
   readonly allowClassicBuild: boolean;
   /**
    * The directories that bind mounts may come from; a component `*` stands for
@@ -267,9 +269,9 @@ function decideBuild(policy: VolumesPolicy, call: Call): Decision {
 }
 
 /**
- * Decides on the storage that a body asks for, in its HostConfig and, for engines
- * up to 26.1, in the same fields of the body itself, which they read if there is
- * no HostConfig (runconfig/config_unix.go).
+ * Decides on the storage that a body asks for, in its HostConfig and, for
+ * engines up to 26.1, in the same fields of the body itself, which they read if
+ * there is no HostConfig (runconfig/config_unix.go).
  */
 async function decideStorage(
   policy: VolumesPolicy,
@@ -292,15 +294,15 @@ function readStorage(hostConfig: Struct | undefined): Storage {
 }
 
 /**
- * How many steps on the file system the bind mounts of a call may take together.
- * A hundred of them, each 40 directories deep, stay below it; a call that takes
- * all of it waits for some tenths of a second.
+ * How many steps on the file system the bind mounts of a call may take
+ * together. A hundred of them, each 30 directories deep, stay below it; a call
+ * that takes all of it waits for some tenths of a second.
  */
 const BIND_STEPS = 4000;
 
 /**
- * The same for each directory of `allow-bind`: a user who may write to one could
- * make every call wait.
+ * The same for each directory of `allow-bind`: a user who may write to one
+ * could make every call wait.
  */
 const DIRECTORY_STEPS = 400;
 

@@ -42,7 +42,8 @@ export type FirstLine = (request: AuthzRequest) => Promise<Decision>;
  *
  * @param options What it works with.
  * @param admit Has the last word on a guarded call that no policy refuses.
- * @returns The first line. Whatever goes wrong in it is a denial, and is logged.
+ * @returns The first line. Whatever goes wrong in it is a denial, and is
+ *   logged.
  */
 export function createFirstLine(
   options: FirstLineOptions,

@@ -24,8 +24,8 @@ export interface Lines {
 /**
  * Puts the lines together.
  *
- * @param options The settings, read anew for each call, where the engine is, and
- *   what is told of verdicts and questions.
+ * @param options The settings, read anew for each call, where the engine is,
+ *   and what is told of verdicts and questions.
  * @returns What decides on calls, and the engine that is asked.
  */
 export function createLines(

@@ -1,6 +1,7 @@
 /**
  * The second line: what came of a call, before the client has the answer. It
- * holds what the engine recorded of a new container against what its request said.
+ * holds what the engine recorded of a new container against what its request
+ * said.
  *
  * @module
  */
@@ -18,8 +19,8 @@ import type { LineOptions } from "./options.ts";
 /** Looks again when the engine has served a call. */
 export interface SecondLine {
   /**
-   * Takes note of a create that the first line lets through, and holds back calls
-   * to a container that may be what comes of one.
+   * Takes note of a create that the first line lets through, and holds back
+   * calls to a container that may be what comes of one.
    *
    * @param request A call that the first line lets through.
    * @param route Its row in the endpoint table.
@@ -43,8 +44,8 @@ export interface SecondLine {
 }
 
 /**
- * How long a create may take, in milliseconds: if another plugin refuses it after
- * us, we are never told that it is over.
+ * How long a create may take, in milliseconds: if another plugin refuses it
+ * after us, we are never told that it is over.
  */
 const CREATE_TIME = 30_000;
 

@@ -1,6 +1,6 @@
 /**
- * Paths that get an anonymous volume unless something is mounted there: those of
- * a request's `Volumes`, and of an image's `VOLUME`s.
+ * Paths that get an anonymous volume unless something is mounted there: those
+ * of a request's `Volumes`, and of an image's `VOLUME`s.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { cleanPath } from "./paths.ts";
 import { denyStorage, denyVolume, splitBind, type Storage } from "./volumes.ts";
 
 /**
- * Lists the paths where the engine finds something mounted already, and so makes
- * no volume: `HasMountFor` in moby's daemon/container/container_unix.go, which
- * compares the keys of Tmpfs as they are.
+ * Lists the paths where the engine finds something mounted already, and so
+ * makes no volume: `HasMountFor` in moby's daemon/container/container_unix.go,
+ * which compares the keys of Tmpfs as they are.
  *
  * @param storage What a create request asks for.
  * @returns The paths, all but those of Tmpfs cleaned.

@@ -17,7 +17,9 @@ export interface ImagesPolicy {
   readonly blacklist: readonly Pattern[];
   /** What becomes of an image that neither list has. */
   readonly defaultAllow: boolean;
-  /** Whether `docker build` may bring images, which can't be seen from the call. */
+  /**
+   * Whether `docker build` may bring images, which can't be seen from the call.
+   */
   readonly allowBuild: boolean;
   /** The same of `docker load` and `docker plugin create`. */
   readonly allowLoad: boolean;
@@ -63,8 +65,8 @@ export function findPattern(
  * Checks one image: the whitelist allows, then the blacklist refuses, then the
  * default says.
  *
- * Patterns see `repository:tag` in the familiar form, those that name `docker.io`
- * the full form.
+ * Patterns see `repository:tag` in the familiar form, those that name
+ * `docker.io` the full form.
  *
  * @param policy The policy.
  * @param reference The image; without tag and digest it counts as `latest`.
@@ -91,10 +93,11 @@ export function checkImage(
 }
 
 /**
- * Checks a pull of all the tags of a repository. The engine learns the tags from
- * the registry, long after it has asked, so that they can't be checked one by
- * one: it takes a whitelist entry that matches the bare repository (`^alpine$`,
- * `^alpine`, but not `^alpine:`), or a policy that refuses nothing.
+ * Checks a pull of all the tags of a repository. The engine learns the tags
+ * from the registry, long after it has asked, so that they can't be checked one
+ * by one: it takes a whitelist entry that matches the bare repository
+ * (`^alpine$`, `^alpine`, but not `^alpine:`), or a policy that refuses
+ * nothing.
  *
  * @param policy The policy.
  * @param reference The repository; a tag or digest in it is left aside.
@@ -145,8 +148,8 @@ export function checkDoor(
  * warning at start.
  *
  * @param policy The policy.
- * @returns The doors through which an image comes in that the lists would refuse;
- *   none if the lists refuse nothing.
+ * @returns The doors through which an image comes in that the lists would
+ *   refuse; none if the lists refuse nothing.
  */
 export function doorsNotCovered(policy: ImagesPolicy): Door[] {
   if (refusesNoName(policy)) return [];
@@ -156,7 +159,8 @@ export function doorsNotCovered(policy: ImagesPolicy): Door[] {
 }
 
 /**
- * Says whether a policy lets in whatever a call to `POST /images/create` brings.
+ * Says whether a policy lets in whatever a call to `POST /images/create`
+ * brings.
  *
  * @param policy The policy.
  * @returns True if it makes no difference what the call says.

@@ -7,8 +7,8 @@ export interface Pattern {
   readonly source: string;
   /**
    * Whether the pattern itself names `docker.io`, so that it is meant for names
-   * with the registry in front (`docker.io/library/alpine:3`) and not for familiar
-   * ones (`alpine:3`).
+   * with the registry in front (`docker.io/library/alpine:3`) and not for
+   * familiar ones (`alpine:3`).
    */
   readonly full: boolean;
   /** Matches in time proportional to the name's length. */
@@ -25,8 +25,8 @@ export class InvalidPattern extends Error {
 
 /**
  * `docker.io` as people write it in a pattern: with a bare dot, `\.`, `[.]`,
- * `\x2e`, inside `\Q…\E`, in any letter case. If it goes on (`docker.ionic`), it
- * is another name.
+ * `\x2e`, inside `\Q…\E`, in any letter case. If it goes on (`docker.ionic`),
+ * it is another name.
  */
 const NAMES_HUB = /docker(?:\\?\.|\[\\?\.\]|\\x2e|\\x\{2e\})io(?![a-z0-9])/i;
 
@@ -35,8 +35,8 @@ const NAMES_HUB = /docker(?:\\?\.|\[\\?\.\]|\\x2e|\\x\{2e\})io(?![a-z0-9])/i;
  * backtracking.
  *
  * re2js is a port of Go's regexp, and gives the same results and the same error
- * texts. It follows a newer Go than the old plugin was built with, and so takes a
- * few patterns more, such as `(?<name>…)`.
+ * texts. It follows a newer Go than the old plugin was built with, and so takes
+ * a few patterns more, such as `(?<name>…)`.
  *
  * @param text The pattern.
  * @returns The pattern.

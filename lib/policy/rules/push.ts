@@ -72,8 +72,8 @@ export const RHEL_LABEL_FILTERS: readonly string[] = VENDOR_LABELS.map(
  *
  * @param push What is pushed.
  * @param registries Names of the registries in the engine's `/info`, in its
- *   order. Only Red Hat's patched engine has them; it sends a name that does not
- *   say which registry it goes to to the first.
+ *   order. Only Red Hat's patched engine has them; it sends a name that does
+ *   not say which registry it goes to to the first.
  * @returns The registry's host in normal form; `docker.io` is Docker Hub.
  */
 export function pushDestination(
@@ -89,8 +89,8 @@ export function pushDestination(
  * pulled from a registry of Red Hat's, and has layers (every image begins with
  * the layers of an image that has none).
  *
- * The registry counts so that nobody can stop all pushes by labelling a copy of a
- * common base image.
+ * The registry counts so that nobody can stop all pushes by labelling a copy of
+ * a common base image.
  *
  * @param policy The policy.
  * @param image An image on this host.
@@ -119,10 +119,10 @@ export function isFromRedHat(
 /**
  * Checks a push to Docker Hub: nothing that is RHEL based goes there.
  *
- * An image is RHEL based by its own labels, by those of an image that it was made
- * from, or if it begins with all the layers of an RHEL image on this host: labels
- * can be overwritten in a child, layers can't. A child that gives itself a name
- * and a vendor mostly leaves the other labels as they were.
+ * An image is RHEL based by its own labels, by those of an image that it was
+ * made from, or if it begins with all the layers of an RHEL image on this host:
+ * labels can be overwritten in a child, layers can't. A child that gives itself
+ * a name and a vendor mostly leaves the other labels as they were.
  *
  * @param policy The policy.
  * @param pushed Every image that is pushed: all tags of the repository if the
@@ -166,9 +166,9 @@ function baseOf(
 }
 
 /**
- * The `name` label of an image with Red Hat's labels for RHEL. The two spellings
- * need not go together: a child that sets `name` leaves its parent's `Name` as it
- * was.
+ * The `name` label of an image with Red Hat's labels for RHEL. The two
+ * spellings need not go together: a child that sets `name` leaves its parent's
+ * `Name` as it was.
  */
 function rhelName(
   policy: PushPolicy,
@@ -183,8 +183,8 @@ function rhelName(
 /**
  * What an image's labels tell of the RHEL image that it was made from, if it
  * overwrote `name` and `vendor`: the base's component (`rhel-server-container`;
- * UBI's is `ubi9-container`), its repository (`rhel8/mariadb-105`), or its terms
- * of use (`rhel`; UBI's are `UBI`).
+ * UBI's is `ubi9-container`), its repository (`rhel8/mariadb-105`), or its
+ * terms of use (`rhel`; UBI's are `UBI`).
  */
 function inheritedName(
   policy: PushPolicy,

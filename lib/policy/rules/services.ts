@@ -1,6 +1,6 @@
 /**
- * What a service's tasks would get. The engine makes their containers itself, and
- * asks nobody then.
+ * What a service's tasks would get. The engine makes their containers itself,
+ * and asks nobody then.
  *
  * @module
  */

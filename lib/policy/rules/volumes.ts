@@ -8,7 +8,9 @@ import type { Platform } from "../../call/platform.ts";
 import { shown } from "../../text.ts";
 import { type Denial, deny } from "../decision.ts";
 
-/** The fields of the engine's HostConfig that bring storage, or cover a path. */
+/**
+ * The fields of the engine's HostConfig that bring storage, or cover a path.
+ */
 export interface Storage {
   readonly binds: readonly string[];
   readonly mounts: readonly Mount[];
@@ -29,8 +31,8 @@ export interface MountPoint {
 }
 
 /**
- * Checks the storage that a container is to get. Where its bind mounts come from
- * is not looked at here.
+ * Checks the storage that a container is to get. Where its bind mounts come
+ * from is not looked at here.
  *
  * @param storage What the request asks for.
  * @returns The denial if a part of it is a volume.
@@ -92,7 +94,7 @@ export function checkContainer(
   );
 }
 
-/** The longest part of a platform that has a meaning is a tenth of it. */
+/** Far more characters than a part of a platform has, such as `riscv64`. */
 const PLATFORM_LIMIT = 100;
 
 /**
@@ -149,8 +151,8 @@ export function bindSources({ binds, mounts }: Storage): string[] {
  * daemon/volume/mounts/linux_parser.go.
  *
  * @param bind Such as `/host:/container:ro`.
- * @returns Its first two parts. A single one is a path in the container, without
- *   a source.
+ * @returns Its first two parts. A single one is a path in the container,
+ *   without a source.
  */
 export function splitBind(bind: string): { source: string; target: string } {
   const [first, second] = bind.split(":");

@@ -94,9 +94,9 @@ const missing = await whyNoEngine();
 export function engineTest(
   name: string,
   body: (t: Deno.TestContext, h: Harness) => Promise<void>,
-  { skip, ...options }: TestOptions = {},
+  options: TestOptions = {},
 ): void {
-  Deno.test(unless(missing ?? skip, {
+  Deno.test(unless(missing ?? options.skip, {
     name,
     // Processes live on from step to step.
     sanitizeOps: false,

@@ -5,7 +5,7 @@ import { makeTarball, run, writeChecksums } from "../../tools/dist.ts";
 import { makeRpm } from "../../tools/rpm.ts";
 import { which, whyNo } from "../helpers/programs.ts";
 import { unless } from "../helpers/unless.ts";
-import { whyNoExecutable } from "../engine/executable.ts";
+import { whyNoExecutable } from "../helpers/executable.ts";
 import { assert, assertEquals } from "../engine/verdict.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;

@@ -16,7 +16,7 @@ import {
   which,
 } from "../helpers/programs.ts";
 import { unless } from "../helpers/unless.ts";
-import { whyNoExecutable } from "../engine/executable.ts";
+import { whyNoExecutable } from "../helpers/executable.ts";
 import { rootFileSystem } from "../engine/images.ts";
 import { type Answer, exchange, request } from "../engine/raw_http.ts";
 import { assert, assertEquals } from "../engine/verdict.ts";

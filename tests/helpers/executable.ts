@@ -5,7 +5,7 @@
  * from the npm registry (2.9 can't use such a base); otherwise by the Deno that runs the test, which downloads a base.
  */
 
-import { exists, must } from "../helpers/programs.ts";
+import { exists, must } from "./programs.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const BUILDER = "deno@2.8.3";

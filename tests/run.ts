@@ -1,11 +1,12 @@
 /**
- * `deno test`, and at its end one list of what was skipped and why.
+ * `deno test` with several files at a time, and at its end one list of what was
+ * skipped and why.
  *
  * @module
  */
 const report = await Deno.makeTempFile({ suffix: ".xml" });
 const { code } = await new Deno.Command(Deno.execPath(), {
-  args: ["test", "-A", `--junit-path=${report}`, ...Deno.args],
+  args: ["test", "-A", "--parallel", `--junit-path=${report}`, ...Deno.args],
 }).spawn().status;
 const skipped = skippedIn(await Deno.readTextFile(report));
 await Deno.remove(report);

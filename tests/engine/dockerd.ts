@@ -14,7 +14,7 @@
 import { makeTree, once, STORE } from "../helpers/debian.ts";
 import { exists, must, sleep, which } from "../helpers/programs.ts";
 
-export { which };
+export { sleep, which };
 
 /** The generations, and the Debian suite that has each. */
 const SUITES: Record<string, string | undefined> = {

@@ -3,7 +3,7 @@
  * executable.
  */
 
-import { exists, sleep } from "../helpers/programs.ts";
+import { exists, sleep } from "../../helpers/programs.ts";
 import {
   activated,
   argsFor,
@@ -12,10 +12,10 @@ import {
   plugins,
   Process,
   tcpPorts,
-} from "../helpers/listening.ts";
-import { unless } from "../helpers/unless.ts";
-import { engineTest, type Harness } from "./harness.ts";
-import { assert, assertEquals, passes, refused } from "./verdict.ts";
+} from "../../helpers/listening.ts";
+import { unless } from "../../helpers/unless.ts";
+import { engineTest, type Harness } from "../harness.ts";
+import { assert, assertEquals, passes, refused } from "../verdict.ts";
 
 /** The engine asks a plugin that listens: what the README shows. */
 async function guards(h: Harness): Promise<void> {

@@ -3,10 +3,10 @@
  * service may be has to be decided when it is created or updated.
  */
 
-import { engineTest, type Harness, type ServiceInspect } from "./harness.ts";
-import { sleep } from "../helpers/programs.ts";
-import { Registry, registryTest } from "./registry.ts";
-import { request } from "./raw_http.ts";
+import { engineTest, type Harness, type ServiceInspect } from "../harness.ts";
+import { sleep } from "../../helpers/programs.ts";
+import { Registry, registryTest } from "../registry.ts";
+import { request } from "../raw_http.ts";
 import {
   assert,
   assertEquals,
@@ -15,7 +15,7 @@ import {
   type Message,
   passes,
   refused,
-} from "./verdict.ts";
+} from "../verdict.ts";
 
 const no = (what: string) => `volumes are not allowed: ${what}`;
 

@@ -6,8 +6,8 @@
  * the same spelling of a harmless call passes, unless `harmless` says why it can't.
  */
 
-import { engineTest, type Harness } from "./harness.ts";
-import { exchange, join, request, type RequestParts } from "./raw_http.ts";
+import { engineTest, type Harness } from "../harness.ts";
+import { exchange, join, request, type RequestParts } from "../raw_http.ts";
 import {
   assert,
   assertEquals,
@@ -15,7 +15,7 @@ import {
   type Message,
   refused,
   saidBy,
-} from "./verdict.ts";
+} from "../verdict.ts";
 
 /** A way to send something. */
 interface Spelling {

@@ -3,10 +3,10 @@
  * that other clients send.
  */
 
-import { unless } from "../helpers/unless.ts";
-import { engineTest, type Harness } from "./harness.ts";
-import { sleep } from "../helpers/programs.ts";
-import { request } from "./raw_http.ts";
+import { unless } from "../../helpers/unless.ts";
+import { engineTest, type Harness } from "../harness.ts";
+import { sleep } from "../../helpers/programs.ts";
+import { request } from "../raw_http.ts";
 import {
   assert,
   assertEquals,
@@ -15,7 +15,7 @@ import {
   type Message,
   passes,
   refused,
-} from "./verdict.ts";
+} from "../verdict.ts";
 
 /** The message for what was refused. */
 const no = (what: string) => `volumes are not allowed: ${what}`;

@@ -4,12 +4,18 @@
  * engine's loop-back is both the other destination and, under `redhat/`, the registry of Red Hat's.
  */
 
-import { engineMajor, keepsPlatforms } from "./dockerd.ts";
-import type { Harness } from "./harness.ts";
-import { exchange, request, type RequestParts } from "./raw_http.ts";
-import { loadImage } from "./oci.ts";
-import { findClients, Registry, registryTest } from "./registry.ts";
-import { assert, assertEquals, type Call, refused, saidBy } from "./verdict.ts";
+import { engineMajor, keepsPlatforms } from "../dockerd.ts";
+import type { Harness } from "../harness.ts";
+import { exchange, request, type RequestParts } from "../raw_http.ts";
+import { loadImage } from "../oci.ts";
+import { findClients, Registry, registryTest } from "../registry.ts";
+import {
+  assert,
+  assertEquals,
+  type Call,
+  refused,
+  saidBy,
+} from "../verdict.ts";
 
 const PORT = 5002;
 const HERE = `localhost:${PORT}`;

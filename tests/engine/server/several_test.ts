@@ -1,8 +1,8 @@
 /** Not alone: another authorization plugin before or after ours, and two engines on a host with a plugin each. */
 
-import { engineTest, Harness } from "./harness.ts";
-import { Plugin } from "./plugin.ts";
-import { assert, assertEquals, passes, refused, saidBy } from "./verdict.ts";
+import { engineTest, Harness } from "../harness.ts";
+import { Plugin } from "../plugin.ts";
+import { assert, assertEquals, passes, refused, saidBy } from "../verdict.ts";
 
 /** A message of the engine, as far as these tests look. */
 interface Message {

@@ -5,10 +5,10 @@
  * A third registry stands in for Docker Hub, as the engine's mirror of it.
  */
 
-import type { ApiAnswer, Harness, Result, ServiceSpec } from "./harness.ts";
-import { sleep } from "../helpers/programs.ts";
-import { rootFileSystem } from "./images.ts";
-import { request, type RequestParts } from "./raw_http.ts";
+import type { ApiAnswer, Harness, Result, ServiceSpec } from "../harness.ts";
+import { sleep } from "../../helpers/programs.ts";
+import { rootFileSystem } from "../images.ts";
+import { request, type RequestParts } from "../raw_http.ts";
 import {
   allAsked,
   findClients,
@@ -17,7 +17,7 @@ import {
   registryTest,
   WebServer,
   WITH_HUB,
-} from "./registry.ts";
+} from "../registry.ts";
 import {
   assert,
   assertEquals,
@@ -25,7 +25,7 @@ import {
   type Message,
   refused,
   saidBy,
-} from "./verdict.ts";
+} from "../verdict.ts";
 
 const FORM = "application/x-www-form-urlencoded";
 const JSON_TYPE = "application/json";

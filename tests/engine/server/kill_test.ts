@@ -1,9 +1,9 @@
 /** kill -9 in the middle of a load, a hundred times: nothing that is refused is done, and service is back each time. */
 
-import { sleep, whyNo } from "../helpers/programs.ts";
-import { engineTest } from "./harness.ts";
-import { answers, Plugin } from "./plugin.ts";
-import { assert, assertEquals, passes, refused } from "./verdict.ts";
+import { sleep, whyNo } from "../../helpers/programs.ts";
+import { engineTest } from "../harness.ts";
+import { answers, Plugin } from "../plugin.ts";
+import { assert, assertEquals, passes, refused } from "../verdict.ts";
 
 const ROUNDS = 100;
 const missing = await whyNo({ "systemd-socket-activate": "systemd" });

@@ -3,11 +3,11 @@
  * engine's own calls are answered meanwhile.
  */
 
-import { sleep, whyNo } from "../helpers/programs.ts";
-import { engineTest, type Harness } from "./harness.ts";
-import { answers, Plugin } from "./plugin.ts";
-import { join, request, writeAll } from "./raw_http.ts";
-import { assert, assertEquals, saidBy } from "./verdict.ts";
+import { sleep, whyNo } from "../../helpers/programs.ts";
+import { engineTest, type Harness } from "../harness.ts";
+import { answers, Plugin } from "../plugin.ts";
+import { join, request, writeAll } from "../raw_http.ts";
+import { assert, assertEquals, saidBy } from "../verdict.ts";
 
 const MiB = 1024 * 1024;
 

@@ -1,4 +1,7 @@
-/** Requests that once got past somebody do no harm: `tests/corpus/`, replayed on a real engine. */
+/**
+ * Requests that once got past a plugin do no harm: `tests/corpus/`, replayed on
+ * a real engine.
+ */
 
 import { NAMES } from "../unit/engine_stub.ts";
 import { shownOf, VIEWS } from "../unit/engine_view.ts";
@@ -85,11 +88,11 @@ async function replay(
     await t.step(`${name}: ${entry.title}`, async () => {
       if (entry.harms.includes(target.h.version.major)) {
         await target.unguarded(async () => {
-          const harm = await oracle.judge(load(target, entry));
+          const harm = await oracle.attack(load(target, entry));
           assert(harm.length > 0, "it does no harm without the plugin");
         });
       }
-      assertEquals(await oracle.judge(load(target, entry)), []);
+      assertEquals(await oracle.attack(load(target, entry)), []);
       assertEquals(await oracle.look(), []);
     });
   }

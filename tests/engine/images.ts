@@ -1,4 +1,6 @@
-/** Images made on the spot, from a static busybox and nothing from a network. */
+/**
+ * Images made on the spot, from a static busybox and nothing from a network.
+ */
 
 import { tar } from "./tar.ts";
 
@@ -18,11 +20,12 @@ const PROGRAMS = [
 ];
 
 /**
- * The root file system that every test image has: busybox, an empty `/tmp`, and a file in `/data`, so that a
- * volume made there is seen to be filled.
+ * The root file system that every test image has: busybox, an empty `/tmp`, and
+ * a file in `/data`, so that a volume made there is seen to be filled.
  *
  * @param busybox path of a static busybox
- * @param extra more files, by path: two images with different content get different IDs
+ * @param extra more files, by path: two images with different content get
+ *   different IDs
  * @returns a tar archive for `docker import`
  */
 export async function rootFileSystem(

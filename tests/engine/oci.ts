@@ -1,5 +1,6 @@
 /**
- * Images in the OCI layout that no builder makes: several manifests behind one name.
+ * Images in the OCI layout that no builder makes: several manifests behind one
+ * name.
  */
 
 import type { Harness } from "./harness.ts";
@@ -9,14 +10,17 @@ import { type Entry, tar } from "./tar.ts";
 
 /** One image behind a name. */
 export interface Manifest {
-  /** Makes its layer differ from the others'; its platform's architecture by default. */
+  /**
+   * Makes its layer differ from the others'; its platform's architecture by
+   * default.
+   */
   file?: string;
   labels?: Record<string, string>;
   /** Paths that it declares as VOLUME. */
   volumes?: string[];
   /** What it is for; the host by default. */
   platform?: { os: string; architecture: string };
-  /** What the index says of it, where that is something else. */
+  /** The platform that the index names, if it is another one. */
   listed?: { os: string; architecture: string };
   annotations?: Record<string, string>;
 }
@@ -32,8 +36,8 @@ const ATTESTATION = {
 };
 
 /**
- * The images that the corpus uses, by name: each declares a VOLUME /data in a manifest that an inspect passes over,
- * and a create takes.
+ * The images that the corpus uses, by name: each declares a VOLUME /data in a
+ * manifest that an inspect passes over, and a create takes.
  */
 const IMAGES: Record<string, Manifest[]> = {
   "attested:1": [

@@ -1,8 +1,9 @@
 /**
  * HTTP/1.1 over a unix socket, byte by byte.
  *
- * `fetch` corrects what it is given: it normalises paths, merges headers and picks the transfer coding. The
- * tests of a reader need the opposite, requests that no client would send, so these are written by hand.
+ * `fetch` corrects what it is given: it normalises paths, merges headers and
+ * picks the transfer coding. The tests of a reader need the opposite, requests
+ * that no client would send, so these are written by hand.
  */
 
 /** One answer, read to its end. */
@@ -17,13 +18,22 @@ export interface Answer {
 
 /** What `request` puts around a path. */
 export interface RequestParts {
-  /** Header lines in this order, repeated ones included. `Host` and the body's length are added. */
+  /**
+   * Header lines in this order, repeated ones included. `Host` and the body's
+   * length are added.
+   */
   headers?: [name: string, value: string][];
-  /** The body. An object or array is sent as JSON, with its `Content-Type` unless `headers` has one. */
+  /**
+   * The body. An object or array is sent as JSON, with its `Content-Type`
+   * unless `headers` has one.
+   */
   body?: string | Uint8Array | Record<string, unknown> | unknown[];
   /** Send the body as chunks of this many bytes, without `Content-Length`. */
   chunk?: number;
-  /** Leave out `Content-Length`, for a test that writes its own framing into `headers`. */
+  /**
+   * Leave out `Content-Length`, for a test that writes its own framing into
+   * `headers`.
+   */
   bare?: boolean;
 }
 
@@ -33,7 +43,8 @@ const encoder = new TextEncoder();
  * The bytes of one request.
  *
  * @param method sent as it is
- * @param target the request target, sent as it is: escapes, absolute form and all
+ * @param target the request target, sent as it is: escapes, absolute form and
+ *   all
  * @param parts headers and body
  * @returns head and body
  */
@@ -73,8 +84,10 @@ export function request(
  *
  * @param socket path of a unix socket
  * @param bytes one request, or several in a row
- * @param options `answers`: how many to wait for (1); `timeout`: milliseconds until it gives up (20 000)
- * @returns the answers, fewer than asked for where the other side closed in between
+ * @param options `answers`: how many to wait for (1); `timeout`: milliseconds
+ *   until it gives up (20 000)
+ * @returns the answers, fewer than asked for if the other side closed in
+ *   between
  * @throws Error when nothing came, or not in time
  */
 export async function exchange(
@@ -89,7 +102,8 @@ export async function exchange(
     late = true;
     connection.close();
   }, timeout);
-  // The engine may answer and close before it has read all of a body that it refuses.
+  // The engine may answer and close before it has read all of a body that it
+  // refuses.
   const sending = writeAll(connection, bytes).catch(() => {});
   try {
     const reader = new Reader(connection);
@@ -128,7 +142,8 @@ export function join(parts: Uint8Array[]): Uint8Array {
  * A body in chunks.
  *
  * @param body the body
- * @param coding bytes of a chunk, and what stands behind the size of each and behind the last
+ * @param coding bytes of a chunk, and what stands behind the size of each and
+ *   behind the last
  */
 export function chunked(
   body: Uint8Array,
@@ -161,14 +176,19 @@ export async function writeAll(
   }
 }
 
-/** Reads answers off a connection; bytes are kept as Latin-1 text until a body is whole. */
+/**
+ * Reads answers off a connection; bytes are kept as Latin-1 text until a body
+ * is whole.
+ */
 class Reader {
   #text = "";
   #ended = false;
 
   constructor(private readonly connection: Deno.Conn) {}
 
-  /** The next answer, or undefined when the other side closed before one began. */
+  /**
+   * The next answer, or undefined when the other side closed before one began.
+   */
   async answer(): Promise<Answer | undefined> {
     while (!this.#text.includes("\r\n\r\n")) {
       if (!(await this.#more())) return undefined;

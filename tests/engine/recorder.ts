@@ -6,7 +6,7 @@ export interface Shown {
   RequestMethod: string;
   RequestUri: string;
   RequestHeaders?: Record<string, string>;
-  /** The body, decoded; undefined where the engine kept it to itself. */
+  /** The body, decoded; undefined if the engine does not show it. */
   body: string | undefined;
 }
 

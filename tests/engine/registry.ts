@@ -1,8 +1,10 @@
 /**
- * Registries of the tests' own, and a web server: what was asked of each is the verdict on a pull.
+ * Registries of the tests' own, and a web server: what was asked of each is the
+ * verdict on a pull.
  *
- * They live on the engine's own loop-back, where every port is free, and out of reach of all others on this
- * machine. A pull needs no network that way, not even one from Docker Hub, given that one of them is its mirror:
+ * They live on the engine's own loop-back, where every port is free, and out of
+ * reach of all others on this machine. A pull needs no network that way, not
+ * even one from Docker Hub, given that one of them is its mirror:
  *
  * ```ts
  * engineTest("pulls", async (t, h) => {
@@ -18,10 +20,15 @@ import type { DockerdOptions } from "./dockerd.ts";
 import { engineTest, type Harness, type TestOptions } from "./harness.ts";
 import { selfSigned } from "./tls_certificates.ts";
 
-/** The port of the registry that {@link WITH_HUB} lets stand in for Docker Hub. */
+/**
+ * The port of the registry that {@link WITH_HUB} lets stand in for Docker Hub.
+ */
 export const HUB_PORT = 5001;
 
-/** Has an engine pull Docker Hub's images from the registry on {@link HUB_PORT}. It still pushes to the real one. */
+/**
+ * Has an engine pull Docker Hub's images from the registry on {@link HUB_PORT}.
+ * It still pushes to the real one.
+ */
 export const WITH_HUB: DockerdOptions = {
   config: { "registry-mirrors": [`http://127.0.0.1:${HUB_PORT}`] },
 };
@@ -32,7 +39,8 @@ const missing = await whyNo({
 });
 
 /**
- * Registers a test as `engineTest` does, unless no registry can be started here.
+ * Registers a test as `engineTest` does, unless no registry can be started
+ * here.
  *
  * @param name of the test
  * @param body the steps
@@ -61,7 +69,8 @@ export class Registry {
    * Starts an empty one; it ends with the engine.
    *
    * @param h the engine
-   * @param port any; 443 makes it speak TLS, with a certificate that nobody signed
+   * @param port any; 443 makes it speak TLS, with a certificate that nobody
+   *   signed
    * @param name the host of that certificate
    */
   static async start(
@@ -96,14 +105,17 @@ export class Registry {
   }
 
   /**
-   * What the engine asked for since the last time, without the blobs, whose lines may come late:
-   * `app:1`, `app@sha256:…`, `app, all tags`, each once.
+   * What the engine asked for since the last time, without the blobs, whose
+   * lines may come late: `app:1`, `app@sha256:…`, `app, all tags`, each once.
    */
   async asked(): Promise<string[]> {
     return [...new Set((await this.#log.news()).flatMap(manifestIn))];
   }
 
-  /** What was pushed to it since the last time, as `app:1`, each once; also what it had already. */
+  /**
+   * What was pushed to it since the last time, as `app:1`, each once; also what
+   * it had already.
+   */
   async taken(): Promise<string[]> {
     const pushed =
       /"(?:PUT|HEAD) \/v2\/(\S+?)\/manifests\/(\S+) HTTP\/1.1" 20[01] /;
@@ -113,7 +125,10 @@ export class Registry {
     return [...new Set(names.filter((name) => !name.includes("sha256:")))];
   }
 
-  /** The repositories of which it gave anything away: a manifest, a blob or the tags. */
+  /**
+   * The repositories of which it gave anything away: a manifest, a blob or the
+   * tags.
+   */
   async gaveAway(): Promise<string[]> {
     const lines = await this.#log.lines();
     return [
@@ -167,7 +182,8 @@ export class WebServer {
       h.dockerd.busybox,
       ...["httpd", "-f", "-vv", "-p", `127.0.0.1:${port}`, "-h", dir],
     ]);
-    // It does not log that it is ready. The kernel tells what listens in the engine's network.
+    // It does not log that it is ready. The kernel tells what listens in the
+    // engine's network.
     const sockets = `/proc/${await h.dockerd.pid()}/net/tcp`;
     const end = Date.now() + 20_000;
     while (!(await Deno.readTextFile(sockets)).includes(listens)) {
@@ -197,8 +213,8 @@ export async function allAsked(
 }
 
 /**
- * The docker clients on this machine, one for each generation: that on the PATH, and those in the root file systems
- * that tests of other engines left.
+ * The docker clients on this machine, one for each generation: that on the
+ * PATH, and those in the root file systems that tests of other engines left.
  *
  * @returns the commands that run them, by generation, as 20
  */
@@ -258,7 +274,10 @@ class Log {
   }
 }
 
-/** Starts a server in the engine's network. dockerd.sh ends it, by the note in `plugins`. */
+/**
+ * Starts a server in the engine's network. dockerd.sh ends it, by the note in
+ * `plugins`.
+ */
 async function serve(
   h: Harness,
   logFile: string,
@@ -281,7 +300,10 @@ async function serve(
   return new Log(logFile);
 }
 
-/** What a line of the access log says of a manifest or of a list of tags, in the words of `asked`. */
+/**
+ * What a line of the access log says of a manifest or of a list of tags, in the
+ * words of `asked`.
+ */
 function manifestIn(line: string): string[] {
   const [, repository, what, reference] =
     /"(?:GET|HEAD) \/v2\/(\S+?)\/(manifests|tags)\/([^\s?]+)/.exec(line) ?? [];

@@ -1,4 +1,7 @@
-/** Certificates made on the spot, by openssl(1), for an engine behind TLS and for its clients. */
+/**
+ * Certificates made on the spot, by openssl(1), for an engine behind TLS and
+ * for its clients.
+ */
 
 import { must } from "../helpers/programs.ts";
 
@@ -44,8 +47,10 @@ export class Authority {
   /**
    * Makes a certificate.
    *
-   * @param subject of it, in openssl's notation: `/CN=name`, with a backslash before what is special to that
-   * @param extensions lines of openssl's configuration, such as `subjectAltName=IP:127.0.0.1`
+   * @param subject of it, in openssl's notation: `/CN=name`, with a backslash
+   *   before what is special to that
+   * @param extensions lines of openssl's configuration, such as
+   *   `subjectAltName=IP:127.0.0.1`
    */
   async sign(subject: string, extensions: string[]): Promise<Certificate> {
     const file = `${this.#dir}/${this.#serial++}`;

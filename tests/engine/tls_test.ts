@@ -1,8 +1,9 @@
 /**
- * An engine behind TLS: who is who by client certificates, and a plugin that asks over TLS itself.
+ * An engine behind TLS: who is who by client certificates, and a plugin that
+ * asks over TLS itself.
  *
- * The users and groups are the tests' own: the plugin sees other files in place of /etc/passwd and /etc/group, in a
- * mount namespace that ends with it.
+ * The users and groups are the tests' own: the plugin sees other files in place
+ * of /etc/passwd and /etc/group, in a mount namespace that ends with it.
  */
 
 import { whyNo } from "../helpers/programs.ts";
@@ -43,8 +44,9 @@ function tlsTest(
   name: string,
   body: (t: Deno.TestContext, h: Harness, tls: Behind) => Promise<void>,
 ): void {
-  // Of the host's network, since the plugin and the clients are there. The arguments follow below: the certificates
-  // have to be where the engine sees them, in its folder, and it has none before it starts.
+  // Of the host's network, since the plugin and the clients are there. The
+  // arguments follow below: the certificates have to be where the engine sees
+  // them, in its folder, and it has none before it starts.
   const options: TestOptions = { network: "host", skip: noOpenssl };
   engineTest(name, async (t, h) => {
     const ca = await Authority.create(`${h.dir}/ca`);

@@ -52,7 +52,8 @@ export async function refused(
  * The plugin lets a call pass, which makes no volume.
  *
  * @param h the engine
- * @param call to pass; one of the docker client must end with 0, one of the API below 400
+ * @param call to pass; one of the docker client must end with 0, one of the API
+ *   below 400
  * @returns its answer
  */
 export async function passes<T extends Result | ApiAnswer>(
@@ -69,7 +70,8 @@ export async function passes<T extends Result | ApiAnswer>(
 }
 
 /**
- * The plugin lets a call pass, and the engine itself refuses it: the user gets the engine's own words.
+ * The plugin lets a call pass, and the engine itself refuses it: the user gets
+ * the engine's own words.
  *
  * @param h the engine
  * @param call to be refused by the engine
@@ -91,8 +93,9 @@ export async function leftToTheEngine(
 }
 
 /**
- * Whether a call gives a container or service storage that the policy forbids, or starts one that has it.
- * This is asked of an engine without the plugin: a request that does nothing there shows nothing with it.
+ * Whether a call gives a container or service storage that the policy forbids,
+ * or starts one that has it. This is asked of an engine without the plugin: a
+ * request that does nothing there shows nothing with it.
  *
  * All that the call made is removed again.
  */

@@ -60,8 +60,8 @@ export async function once(
 }
 
 /**
- * The mirror that this machine's apt has Debian's packages from, whichever way its
- * sources are written.
+ * The mirror that this machine's apt has Debian's packages from, whichever way
+ * its sources are written.
  */
 async function mirror(): Promise<string> {
   const ask = async () =>

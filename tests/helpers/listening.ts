@@ -1,6 +1,6 @@
 /**
- * The plugin as a process that listens, from source and as the executable, on a socket of its own or on one that is
- * passed as systemd does.
+ * The plugin as a process that listens, from source and as the executable, on a
+ * socket of its own or on one that is passed as systemd does.
  */
 
 import { startTask } from "../engine/plugin.ts";
@@ -124,7 +124,10 @@ export async function tcpPorts(pid: number): Promise<string> {
     .join("\n");
 }
 
-/** The command that waits for a connection, then runs what follows and passes the sockets, as systemd would. */
+/**
+ * The command that waits for a connection, then runs what follows and passes
+ * the sockets, as systemd would.
+ */
 export function activated(sockets: string[]): string[] {
   const listens = sockets.flatMap((each) => ["--listen", each]);
   // It hands on no variable that is not named.

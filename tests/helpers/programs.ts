@@ -88,7 +88,9 @@ export async function whyNo(
   return undefined;
 }
 
-/** Whether there is a file, of whatever kind; a link that leads nowhere is one. */
+/**
+ * Whether there is a file, of whatever kind; a link that leads nowhere is one.
+ */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
 }

@@ -1,4 +1,6 @@
-/** The packages: what is in them, what they need, and what installing them does. */
+/**
+ * The packages: what is in them, what they need, and what installing them does.
+ */
 
 import project from "../../deno.json" with { type: "json" };
 import { makeTarball, run, writeChecksums } from "../../tools/dist.ts";
@@ -204,7 +206,8 @@ packageTest(
     const root = `${dir}/root`;
     const log = `${root}/systemctl.log`;
     const example = `${root}/etc/docker/${NAME}.toml.example`;
-    // Other packages than this are not there, so what it needs is not looked for.
+    // Other packages than this are not there, so what it needs is not looked
+    // for.
     const install = async (...args: string[]) => {
       await Deno.writeTextFile(log, "");
       const said = await run(["rpm", "--root", root, "--nodeps", ...args]);

@@ -1,6 +1,6 @@
 /**
- * Where the plugin listens, from source and as the executable: on a socket of its own, on one that systemd passes,
- * and nowhere else. No engine is asked.
+ * Where the plugin listens, from source and as the executable: on a socket of
+ * its own, on one that systemd passes, and nowhere else. No engine is asked.
  */
 
 import { exchange, request } from "../engine/raw_http.ts";
@@ -20,7 +20,9 @@ import { unless } from "../helpers/unless.ts";
 
 const [source] = plugins;
 
-/** Runs a test in a folder of its own, and ends the processes that it leaves. */
+/**
+ * Runs a test in a folder of its own, and ends the processes that it leaves.
+ */
 function socketTest(
   name: string,
   body: (

@@ -1,9 +1,12 @@
 /**
- * The units on a machine that systemd runs: installed and enabled as the README says, with Debian's Docker beside them.
+ * The units on a machine that systemd runs: installed and enabled as the README
+ * says, with Debian's Docker beside them.
  *
- * The machine is a Debian 12 in namespaces of its own, whose process 1 is systemd 252, which RHEL 9 has as well.
- * debootstrap makes it once, under `ENGINES` (default /var/tmp/engines); each test gets a copy on write. Its plugin runs
- * from source, with the Deno that runs the test: not every base of the executable can take over systemd's socket.
+ * The machine is a Debian 12 in namespaces of its own, whose process 1 is
+ * systemd 252, which RHEL 9 has as well. debootstrap makes it once, under
+ * `ENGINES` (default /var/tmp/engines); each test gets a copy on write. Its
+ * plugin runs from source, with the Deno that runs the test: not every base of
+ * the executable can take over systemd's socket.
  */
 
 import { makeTree, STORE } from "../helpers/debian.ts";
@@ -32,7 +35,10 @@ const PLUGIN = "docker-policy-plugin";
 const SOCKET = `/run/docker/plugins/${PLUGIN}.sock`;
 const EXECUTABLE = `/usr/libexec/docker/${PLUGIN}`;
 
-/** The worst that `systemd-analyze security` of systemd 252 may think of the service; 10 is none of it sandboxed. */
+/**
+ * The worst that `systemd-analyze security` of systemd 252 may think of the
+ * service; 10 is none of it sandboxed.
+ */
 const EXPOSURE = 2;
 
 const command = (...command: string[]) => run(command, { timeout: 300_000 });
@@ -57,11 +63,13 @@ async function whyNoMachine(): Promise<string | undefined> {
 }
 
 /**
- * Boots the machine for each line on stdin, once the one before has ended; removes it all when stdin ends, even when
- * the tests were killed.
+ * Boots the machine for each line on stdin, once the one before has ended;
+ * removes it all when stdin ends, even when the tests were killed.
  *
- * Control groups: a mount of version 2 shows the whole hierarchy, wherever and however the host has it mounted; a group
- * of its own becomes the root of what the machine sees. The host's /dev, /sys and /proc/sys are kept from its hands.
+ * Control groups: a mount of version 2 shows the whole hierarchy, wherever and
+ * however the host has it mounted; a group of its own becomes the root of what
+ * the machine sees. The host's /dev, /sys and /proc/sys are kept from its
+ * hands.
  */
 const MACHINE = `
 set -u
@@ -123,14 +131,18 @@ rm -rf --one-file-system "$dir"
 
 /** A machine that runs. */
 class Machine {
-  /** Its directory; below `upper` stands what it has beside the tree, while it is not booted. */
+  /**
+   * Its directory; below `upper` stands what it has beside the tree, while it
+   * is not booted.
+   */
   readonly dir: string;
   #process: Deno.ChildProcess;
   #input: WritableStreamDefaultWriter<Uint8Array>;
 
   private constructor(dir: string) {
     this.dir = dir;
-    // In a session of its own: what ends the tests, as ^C in a terminal, must not reach what cleans up after them.
+    // In a session of its own: what ends the tests, as ^C in a terminal, must
+    // not reach what cleans up after them.
     this.#process = new Deno.Command("setsid", {
       args: ["bash", "-c", MACHINE, "machine", dir, TREE],
       stdin: "piped",
@@ -138,7 +150,10 @@ class Machine {
     this.#input = this.#process.stdin.getWriter();
   }
 
-  /** Makes a machine that is switched off, with an engine that has no need of a network. */
+  /**
+   * Makes a machine that is switched off, with an engine that has no need of a
+   * network.
+   */
   static async make(): Promise<Machine> {
     await makeTree(TREE, "bookworm", PACKAGES);
     // Not under /tmp, which can be an overlay, on which no other stands.
@@ -160,7 +175,8 @@ class Machine {
   }
 
   /**
-   * Switches it on, after it has ended where it was on, and waits until all that is to start has started.
+   * Switches it on, after it has ended if it was on, and waits until all that
+   * is to start has started.
    *
    * @throws Error when that takes more than half a minute
    */
@@ -210,7 +226,10 @@ class Machine {
     throw new Error(`${args.join(" ")}: ${code} ${stdout}${stderr}`);
   }
 
-  /** Writes a file in it, as `install` does: beside, then in place of an old one. */
+  /**
+   * Writes a file in it, as `install` does: beside, then in place of an old
+   * one.
+   */
   async write(path: string, text: string, mode = "644"): Promise<void> {
     const file = await Deno.makeTempFile({ dir: `${this.dir}/run` });
     await Deno.writeTextFile(file, text);
@@ -225,7 +244,10 @@ class Machine {
     return await this.must("systemctl", "show", "-P", name, unit);
   }
 
-  /** Asks its engine; the answer may take as long as the engine waits for a plugin. */
+  /**
+   * Asks its engine; the answer may take as long as the engine waits for a
+   * plugin.
+   */
   async api(
     method: string,
     path: string,
@@ -270,7 +292,10 @@ class Machine {
 /** Where the sources of a version stand in the machine. */
 const sourcesOf = (version: string) => `/usr/local/lib/${PLUGIN}/${version}`;
 
-/** Puts Deno and the plugin's sources into a machine that is switched off, as the versions 1.0.0 and 2.0.0. */
+/**
+ * Puts Deno and the plugin's sources into a machine that is switched off, as
+ * the versions 1.0.0 and 2.0.0.
+ */
 async function putSources(machine: Machine): Promise<void> {
   const upper = `${machine.dir}/upper`;
   const config = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
@@ -293,7 +318,10 @@ async function putSources(machine: Machine): Promise<void> {
   await must(["cp", Deno.execPath(), `${upper}/usr/local/bin/deno`]);
 }
 
-/** What stands in for the executable: the sources, run as the task `start` runs them, in the same process. */
+/**
+ * What stands in for the executable: the sources, run as the task `start` runs
+ * them, in the same process.
+ */
 async function executable(version: string): Promise<string> {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as {
     tasks: { start: string };
@@ -372,7 +400,7 @@ async function guards(machine: Machine): Promise<void> {
   await machine.api("DELETE", `/containers/${Id}`);
 }
 
-/** The service's process; "0" where it does not run. */
+/** The service's process; "0" if it does not run. */
 const mainPid = (machine: Machine) =>
   machine.property(`${PLUGIN}.service`, "MainPID");
 
@@ -465,7 +493,10 @@ Deno.test(unless(await whyNoMachine(), {
   },
 }));
 
-/** A step of the test, with why it can't run here; the journal is shown if it fails. */
+/**
+ * A step of the test, with why it can't run here; the journal is shown if it
+ * fails.
+ */
 type Step = (
   name: string,
   body: () => void | Promise<void>,
@@ -606,7 +637,8 @@ async function runUnits(step: Step, machine: Machine): Promise<void> {
     await systemctl("restart", service);
   }, noExecutable);
 
-  // Such a restart can lose calls, as the engine loses the message of a call whose connection breaks.
+  // Such a restart can lose calls, as the engine loses the message of a call
+  // whose connection breaks.
   await step("a restart of that under load lets nothing by", async () => {
     const load = new Load(machine);
     try {

@@ -1,8 +1,10 @@
 /**
- * A day's work with dockerode, for clients_test.ts: `dockerode.ts PACKAGE SOCKET ROOT_TAR BIND_DIR`.
+ * A day's work with dockerode, for clients_test.ts: `dockerode.ts PACKAGE
+ * SOCKET ROOT_TAR BIND_DIR`.
  *
- * A program of its own, so that the package and its forty dependencies stay out of the project's lock file. Prints a
- * line for each thing done; whatever goes wrong is an exception.
+ * A program of its own, so that the package and its forty dependencies stay out
+ * of the project's lock file. Prints a line for each thing done; whatever goes
+ * wrong is an exception.
  */
 
 import { Buffer } from "node:buffer";
@@ -105,7 +107,10 @@ async function bytes(stream: Readable): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** Waits for a pull, import, load or build, whose errors come in the middle of the answer. */
+/**
+ * Waits for a pull, import, load or build, whose errors come in the middle of
+ * the answer.
+ */
 async function finished(stream: Readable): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     docker.modem.followProgress(stream, (error, steps) => {
@@ -167,7 +172,8 @@ done("import, image list and inspect");
 const network = await docker.createNetwork({ Name: "js-net", Internal: true });
 done("network create");
 
-// The form that its README shows: `Volumes` beside the bind mount that covers it.
+// The form that its README shows: `Volumes` beside the bind mount that covers
+// it.
 check(
   await runs("js:1", ["cat", "/b/note"], {
     Volumes: { "/b": {} },

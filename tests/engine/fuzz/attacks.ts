@@ -1,6 +1,7 @@
 /**
- * Generated attacks: a call that the policy refuses, respelled in every way that HTTP, URIs, headers, JSON and
- * the engine's API allow, and in many that they don't.
+ * Generated attacks: a call that the policy refuses, respelled in every way
+ * that HTTP, URIs, headers, JSON and the engine's API allow, and in many that
+ * they don't.
  */
 
 import fc from "fast-check";

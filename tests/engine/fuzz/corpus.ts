@@ -1,9 +1,11 @@
 /**
- * Requests that once got past somebody, as files that are replayed for good.
+ * Requests that once got past a plugin, as files that are replayed in every
+ * run.
  *
- * A request is kept byte for byte; what differs from engine to engine stands in it as `<<container plain>>`,
- * `<<image volume>>`, `<<service old>>` or `<<version old>>`. IDs have the same length everywhere, so that
- * lengths stay right.
+ * A request is kept byte for byte; what differs from engine to engine stands in
+ * it as `<<container plain>>`, `<<image volume>>`, `<<service old>>` or
+ * `<<version old>>`. IDs have the same length everywhere, so that lengths stay
+ * right.
  */
 
 import { join } from "../raw_http.ts";
@@ -14,7 +16,7 @@ import type { Target } from "./target.ts";
 export interface Entry {
   /** What is odd about the request. */
   title: string;
-  /** Whom it got past, and what became of it. */
+  /** Which plugins or engines it got past, and why. */
   story: string;
   /** Majors of the engines on which it does harm without the plugin. */
   harms: number[];

@@ -1,4 +1,7 @@
-/** Image names and queries, spelt otherwise, and forms that speak against the query. */
+/**
+ * Image names and queries, spelt otherwise, and forms that speak against the
+ * query.
+ */
 
 import fc from "fast-check";
 import type { Draft } from "./draft.ts";

@@ -1,6 +1,6 @@
 /**
- * The target of attacks on the image policy and the push policy: registries that may be asked for nothing, and an
- * image that may not be pushed.
+ * The target of attacks on the image policy and the push policy: registries
+ * that may be asked for nothing, and an image that may not be pushed.
  */
 
 import type { Harness } from "../harness.ts";
@@ -166,7 +166,10 @@ async function news(log: Log): Promise<string[]> {
   return fresh.split("\n");
 }
 
-/** What a registry was asked for that is not the good image, nor whether it is there. */
+/**
+ * What a registry was asked for that is not the good image, nor whether it is
+ * there.
+ */
 async function askedFor(log: Log): Promise<string[]> {
   return (await news(log)).flatMap((line) => {
     const path = /"[A-Z]+ (\/\S*) HTTP/.exec(line)?.[1];

@@ -1,4 +1,7 @@
-/** A request before it is bytes: every part that HTTP and JSON let one spell in more than one way. */
+/**
+ * A request before it is bytes: every part that HTTP and JSON let one spell in
+ * more than one way.
+ */
 
 import { chunked, join } from "../raw_http.ts";
 import { type Node, write } from "./json.ts";
@@ -7,7 +10,10 @@ import { type Node, write } from "./json.ts";
 export type Framing =
   /** `Content-Length`, the right one or another text. */
   | { kind: "length"; says?: string; twice?: string }
-  /** Chunks of so many bytes, with a spelling of the header and maybe a `Content-Length` beside it. */
+  /**
+   * Chunks of so many bytes, with a spelling of the header and maybe a
+   * `Content-Length` beside it.
+   */
   | {
     kind: "chunked";
     size: number;
@@ -26,7 +32,10 @@ export interface Draft {
   version: string;
   /** Decoded, without query. */
   path: string;
-  /** Which characters of version and path are percent-encoded: bit n of it is for each character n modulo 16. */
+  /**
+   * Which characters of version and path are percent-encoded: bit n of it is
+   * for each character n modulo 16.
+   */
   percent: number;
   /** Pairs as they stand in the target. */
   query: string[];
@@ -158,8 +167,8 @@ function renderTarget(draft: Draft): string {
 }
 
 /**
- * The path, with what can't stand in a target encoded, and whatever else the mask says. The first slash stays, for
- * Go takes no target without it.
+ * The path, with what can't stand in a target encoded, and whatever else the
+ * mask says. The first slash stays, for Go takes no target without it.
  */
 function percentEncode(path: string, mask: number): string {
   const bytes = encoder.encode(path);

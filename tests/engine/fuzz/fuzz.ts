@@ -41,7 +41,7 @@ export async function fuzz(
   const property = fc.asyncProperty(
     attacks(Object.keys(target.seeds()), target.arsenal),
     async (attack) => {
-      const found = await oracle.judge(aim(target, attack)).catch((error) => [
+      const found = await oracle.attack(aim(target, attack)).catch((error) => [
         String(error),
       ]);
       if (found.length > 0) last = found; // What is tried last may be harmless.

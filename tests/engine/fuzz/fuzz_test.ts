@@ -1,8 +1,9 @@
 /**
  * Generated attacks against a real engine with the plugin in front.
  *
- * `FUZZ_RUNS`: how many of each sort (2,000 and 1,000). `FUZZ_SEED`: the seed of a run that was printed. `FUZZ_PATH`:
- * beside it, the path of a counterexample.
+ * `FUZZ_RUNS`: how many of each sort (2,000 and 1,000). `FUZZ_SEED`: the seed
+ * of a run that was printed. `FUZZ_PATH`: beside it, the path of a
+ * counterexample.
  */
 
 import { sleep } from "../../helpers/programs.ts";
@@ -34,7 +35,7 @@ async function attack(
   await t.step("without the plugin each call does harm", async () => {
     await target.unguarded(async () => {
       for (const seed of seeds) {
-        const harm = await oracle.judge(aim(target, { seed, moves: [] }));
+        const harm = await oracle.attack(aim(target, { seed, moves: [] }));
         assert(harm.length > 0, seed);
       }
     });
@@ -42,7 +43,7 @@ async function attack(
 
   await t.step("with it none does", async () => {
     for (const seed of seeds) {
-      const harm = await oracle.judge(aim(target, { seed, moves: [] }));
+      const harm = await oracle.attack(aim(target, { seed, moves: [] }));
       assert(harm.length === 0, `${seed}: ${harm}`);
     }
   });

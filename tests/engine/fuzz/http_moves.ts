@@ -392,7 +392,9 @@ export const wireMoves = [
   ),
 ];
 
-/** Rare, for they are slow: a megabyte and more goes through engine and plugin. */
+/**
+ * Rare, for they are slow: a megabyte and more goes through engine and plugin.
+ */
 export const sizeMove = move(
   "size",
   [

@@ -1,6 +1,7 @@
 /**
- * A stand-in for Docker Hub, for pulls and pushes, on an engine's own loop-back: a registry under Hub's name, with
- * a certificate that this one engine trusts.
+ * A stand-in for Docker Hub, for pulls and pushes, on an engine's own
+ * loop-back: a registry under Hub's name, with a certificate that this one
+ * engine trusts.
  */
 
 import { must, sleep } from "../../helpers/programs.ts";
@@ -11,8 +12,8 @@ import { Registry } from "../registry.ts";
 const NAME = "registry-1.docker.io";
 
 /**
- * Starts it; it ends with the engine. The engine must not have spoken TLS yet: it reads the certificates that it
- * trusts only once.
+ * Starts it; it ends with the engine. The engine must not have spoken TLS yet:
+ * it reads the certificates that it trusts only once.
  *
  * @param h the engine, on a network of its own
  * @returns the path of its log

@@ -1,6 +1,7 @@
 /**
- * JSON with its spelling: every object keeps its members as they are written, so that keys can be repeated,
- * folded and escaped, and values can be what no serializer writes.
+ * JSON with its spelling: every object keeps its members as they are written,
+ * so that keys can be repeated, folded and escaped, and values can be what no
+ * serializer writes.
  */
 
 /** A piece of JSON text. */
@@ -15,7 +16,10 @@ export interface StringNode {
   kind: "string";
   /** What it means. */
   text: string;
-  /** Which of its characters are written as an escape: bit n of it is for each character n modulo 16. */
+  /**
+   * Which of its characters are written as an escape: bit n of it is for each
+   * character n modulo 16.
+   */
   escapes: number;
 }
 

@@ -1,10 +1,12 @@
 /**
- * What well-behaved clients send: recordings of them under `tests/corpus/legit/`, and how to say the same in other
- * words.
+ * What well-behaved clients send: recordings of them under
+ * `tests/corpus/legit/`, and how to say the same in other words.
  *
- * What differs from engine to engine stands in a recording as `<<dir>>` (a folder of the test's own), `<<base>>` (the
- * ID of the image base:1), and `<<3.hex.1>>`, `<<3.hex.1.12>>`, `<<3.swarm.0>>`: of the answer to call 3 the second ID
- * of 64 digits (counting from 0), or its first 12 digits, or the first of swarm's 25 characters.
+ * What differs from engine to engine stands in a recording as `<<dir>>` (a
+ * folder of the test's own), `<<base>>` (the ID of the image base:1), and
+ * `<<3.hex.1>>`, `<<3.hex.1.12>>`, `<<3.swarm.0>>`: of the answer to call 3 the
+ * second ID of 64 digits (counting from 0), or its first 12 digits, or the
+ * first of swarm's 25 characters.
  */
 
 import fc from "fast-check";
@@ -23,7 +25,7 @@ export interface Recording {
 /** One call. */
 export interface RecordedCall {
   method: string;
-  /** Without the version, which is `version` where there was one. */
+  /** Without the version, which is `version` if there was one. */
   target: string;
   version?: string;
   /** All but those of the framing. */

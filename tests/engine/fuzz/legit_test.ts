@@ -1,8 +1,9 @@
 /**
- * What well-behaved clients send is not refused, in whatever words that mean the same.
+ * What well-behaved clients send is not refused, in whatever words that mean
+ * the same.
  *
- * `LEGIT_ROUNDS`: how often each recording is replayed (1); from 2 on, one of them is to the letter. `FUZZ_SEED`: the
- * seed that was printed.
+ * `LEGIT_ROUNDS`: how often each recording is replayed (1); from 2 on, one of
+ * them is to the letter. `FUZZ_SEED`: the seed that was printed.
  */
 
 import fc from "fast-check";
@@ -23,7 +24,10 @@ import {
 } from "./legit.ts";
 import { tar } from "../tar.ts";
 
-/** An answer to these comes when something else happens, so that nobody waits for it. */
+/**
+ * An answer to these comes when something else happens, so that nobody waits
+ * for it.
+ */
 const LASTING = /\/(wait|attach|events|logs|stats)\b|^\/exec\/[^/]*\/start/;
 
 /** How long such a call has until the next one is sent, in milliseconds. */
@@ -39,7 +43,9 @@ interface Tally {
   wanted: number;
   /** Those of them that did so again. */
   good: number;
-  /** Messages of the plugin's that were to be expected, each with its number. */
+  /**
+   * Messages of the plugin's that were to be expected, each with its number.
+   */
   expected: Map<string, number>;
   denied: string[];
 }

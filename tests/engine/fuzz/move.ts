@@ -63,7 +63,8 @@ const TELLING =
   /^(hostconfig|volumes|binds|mounts|volumesfrom|tmpfs|image|type|source|target|restartpolicy|name|tasktemplate|containerspec)$/i;
 
 /**
- * Picks a member of the body. The keys whose spelling matters most are picked as often as all others together.
+ * Picks a member of the body. The keys whose spelling matters most are picked
+ * as often as all others together.
  */
 export function pickMember(
   draft: Draft,
@@ -80,7 +81,10 @@ export function pickString(draft: Draft, at: number) {
   return pick(all, at);
 }
 
-/** Other letters that fold to the same: the other case, and if `foreign` those that are not ASCII. */
+/**
+ * Other letters that fold to the same: the other case, and if `foreign` those
+ * that are not ASCII.
+ */
 export function fold(text: string, bits: number, foreign: boolean): string {
   return [...text].map((c, i) => {
     if (!(bits >> (i % 16) & 1)) return c;

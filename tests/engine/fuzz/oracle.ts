@@ -1,23 +1,26 @@
-/** The judge of the attacks: sends them, and looks at what the engine has afterwards. */
+/** Sends attacks, and looks at what the engine has afterwards. */
 
 import { writeAll } from "../raw_http.ts";
 import type { Shot } from "./draft.ts";
 import type { Target } from "./target.ts";
 
-/** An engine that does not answer by then is not going to. */
+/** How long to wait for an answer, in milliseconds. */
 const PATIENCE = 20_000;
 
-/** One that waits for bytes that will not come gets so long. */
+/** The same if the engine may wait for bytes that will not come. */
 const STARVED = 300;
 
-/** The whole state is looked at after so many requests, whatever they were answered. */
+/**
+ * The whole state is looked at after so many requests, whatever they were
+ * answered.
+ */
 const LOOK_EVERY = 50;
 
 /** Sends attacks to a world and tells which got through. */
 export class Oracle {
   /** Requests sent so far. */
   sent = 0;
-  /** How often each HTTP status was the answer; 0 for none. */
+  /** How often each HTTP status was answered; 0 stands for no answer. */
   readonly statuses = new Map<number, number>();
 
   #target: Target;
@@ -42,14 +45,15 @@ export class Oracle {
    * @param shot its bytes
    * @returns what it has done that the policy forbids, a line each
    */
-  async judge(shot: Shot): Promise<string[]> {
+  async attack(shot: Shot): Promise<string[]> {
     const statuses = await send(this.#target.h.dockerd.socket, shot);
     this.sent++;
     for (const status of statuses.length > 0 ? statuses : [0]) {
       this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
     }
-    // What the plugin lets pass shows in an answer below 400; a ping before or behind the attack does too. The
-    // target is glanced at each time, and wholly looked at now and then.
+    // What the plugin lets pass shows in an answer below 400; a ping before or
+    // behind the attack does too. The target is glanced at each time, and
+    // wholly looked at now and then.
     const suspicious = statuses.some((status) => status < 400) ||
       statuses.length < shot.answers || ++this.#sinceLook >= LOOK_EVERY ||
       await this.#target.glance() !== this.#glance;
@@ -71,7 +75,10 @@ export class Oracle {
     return [...found, ...await this.#alerts()];
   }
 
-  /** The plugin's second line repaired what its first let pass: for us that is a hit. */
+  /**
+   * The plugin's second line repaired what its first let pass: for us that is a
+   * hit.
+   */
   async #alerts(): Promise<string[]> {
     const log = await this.#target.h.plugin?.log() ?? "";
     const fresh = log.slice(this.#logRead);
@@ -85,7 +92,8 @@ export class Oracle {
  *
  * @param socket path of the engine's socket
  * @param shot what to send
- * @returns the codes, fewer than expected where the engine closed the connection or waits for more
+ * @returns the codes, fewer than expected if the engine closed the connection
+ *   or waits for more
  */
 async function send(socket: string, shot: Shot): Promise<number[]> {
   const connection = await Deno.connect({ transport: "unix", path: socket });
@@ -94,7 +102,8 @@ async function send(socket: string, shot: Shot): Promise<number[]> {
     if (open) connection.close();
     open = false;
   };
-  // The engine may answer and close before it has read all of a body that it refuses.
+  // The engine may answer and close before it has read all of a body that it
+  // refuses.
   const writing = writeAll(connection, shot.bytes).catch(() => {});
   let text = "";
   const reading = (async () => {
@@ -119,7 +128,10 @@ async function send(socket: string, shot: Shot): Promise<number[]> {
   return begun(text);
 }
 
-/** Status codes of the answers that are there from beginning to end, interim ones left out; 101 ends what is HTTP. */
+/**
+ * Status codes of the answers that are there from beginning to end, interim
+ * ones left out; 101 ends what is HTTP.
+ */
 function whole(text: string): number[] {
   const statuses: number[] = [];
   let at = 0;

@@ -1,4 +1,7 @@
-/** Stands between a client and an engine, changes nothing, and tells what went by. */
+/**
+ * Stands between a client and an engine, changes nothing, and tells what went
+ * by.
+ */
 
 /** A call with its answer. */
 export interface Exchange {
@@ -9,7 +12,7 @@ export interface Exchange {
   headers: [name: string, value: string][];
   framing: "length" | "chunked" | "none";
   body: Uint8Array;
-  /** 0 where none came. */
+  /** 0 if none came. */
   status: number;
   answer: Uint8Array;
 }

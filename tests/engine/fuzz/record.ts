@@ -1,8 +1,10 @@
 /**
- * Records what clients send: `deno run -A tests/engine/fuzz/record.ts [NAME…]` writes `tests/corpus/legit/`.
+ * Records what clients send: `deno run -A tests/engine/fuzz/record.ts [NAME…]`
+ * writes `tests/corpus/legit/`.
  *
- * The docker clients are those that the tests find, docker-py is Debian's, dockerode comes from npm. `COMPOSE` has
- * the commands of docker compose, one a line. Recordings are made once, and kept: nothing of this runs in CI.
+ * The docker clients are those that the tests find, docker-py is Debian's,
+ * dockerode comes from npm. `COMPOSE` has the commands of docker compose, one a
+ * line. Recordings are made once, and kept: nothing of this runs in CI.
  *
  * @module
  */
@@ -34,11 +36,15 @@ services:
     volumes: [".:/data"]
 `;
 
-/** What a client does: a command, with the proxy's socket in its environment. */
+/**
+ * What a client does: a command, with the proxy's socket in its environment.
+ */
 interface Script {
   client: string;
   about: string;
-  /** Whether the engine has the images `base:1` and `vol:1` before it begins. */
+  /**
+   * Whether the engine has the images `base:1` and `vol:1` before it begins.
+   */
   images: boolean;
   commands: string[][];
 }

@@ -2,7 +2,10 @@ import type { Harness } from "../harness.ts";
 import type { Arsenal, Attack } from "./attacks.ts";
 import { type Draft, draft, render, type Shot } from "./draft.ts";
 
-/** What attacks are aimed at: an engine with the plugin in front, and with something on it that can be got at. */
+/**
+ * What attacks are aimed at: an engine with the plugin in front, and with
+ * something on it that can be got at.
+ */
 export interface Target {
   h: Harness;
   /** What is done to its calls. */
@@ -12,15 +15,18 @@ export interface Target {
   /** A cheap look: anything that differs when something was done. */
   glance(): Promise<string>;
   /**
-   * Looks for what should not be, and takes back whatever the attacks have done, so that the next one finds the
-   * same target.
+   * Looks for what should not be, and takes back whatever the attacks have
+   * done, so that the next one finds the same target.
    *
-   * @returns what got past the plugin, a line each; none is the good news
+   * @returns what got past the plugin, a line each; none if all is well
    */
   inspectAndMend(): Promise<string[]>;
   /** Does something as if there were no plugin. */
   unguarded<T>(work: () => Promise<T>): Promise<T>;
-  /** What differs from engine to engine in the bytes of a request, by name; IDs are always of the same length. */
+  /**
+   * What differs from engine to engine in the bytes of a request, by name; IDs
+   * are always of the same length.
+   */
   names(): Map<string, string>;
 }
 

@@ -1,11 +1,17 @@
-/** Calls that the policy refuses, in their plainest spelling: what the attacks respell. */
+/**
+ * Calls that the policy refuses, in their plainest spelling: what the attacks
+ * respell.
+ */
 
 import type { Draft } from "./draft.ts";
 import { fromValue } from "./json.ts";
 import { COMMAND, MARK, serviceSpec, type World } from "./volumes.ts";
 import { tar } from "../tar.ts";
 
-/** Makes a call, which may need to know IDs; undefined where this engine has no such thing. */
+/**
+ * Makes a call, which may need to know IDs; undefined if this engine has no
+ * such thing.
+ */
 type Seed = (world: World) => Partial<Draft> | undefined;
 
 const JSON_TYPE: Draft["headers"] = [["Content-Type", "application/json"]];
@@ -38,7 +44,10 @@ function create(
   });
 }
 
-/** `start` with a HostConfig, as API 1.23 and older had it; only 20.10 still speaks that. */
+/**
+ * `start` with a HostConfig, as API 1.23 and older had it; only 20.10 still
+ * speaks that.
+ */
 function startWith(
   world: World,
   hostConfig: unknown,

@@ -1,4 +1,7 @@
-/** The target of attacks on the volume policy: containers, a volume and services from before the plugin. */
+/**
+ * The target of attacks on the volume policy: containers, a volume and services
+ * from before the plugin.
+ */
 
 import { posix } from "node:path";
 import type { Harness, ServiceSpec } from "../harness.ts";
@@ -30,7 +33,7 @@ export interface World {
   containers: Record<Victim, string>;
   /** Names of all volumes. */
   volumes: string[];
-  /** Services without tasks, where the engine is in a swarm. */
+  /** Services without tasks, if the engine is in a swarm. */
   services?: {
     /** Never had a mount. */
     plain: ServiceState;
@@ -52,7 +55,8 @@ export const COMMAND = ["sleep", "600"];
  * Makes the world on a fresh engine, and puts the plugin in front of it.
  *
  * @param h the engine, which no plugin guards yet
- * @param moreImages makes more images with a VOLUME /data, and tells their IDs by name
+ * @param moreImages makes more images with a VOLUME /data, and tells their IDs
+ *   by name
  * @returns the target
  */
 export async function volumesTarget(
@@ -190,7 +194,9 @@ async function inspectService(h: Harness, id: string): Promise<ServiceState> {
   return { id, version: Version.Index };
 }
 
-/** A service that had a volume once, so that rolling it back brings it again. */
+/**
+ * A service that had a volume once, so that rolling it back brings it again.
+ */
 async function makeOldService(
   h: Harness,
   image: string,
@@ -210,7 +216,7 @@ async function makeOldService(
   return inspectService(h, id);
 }
 
-/** Does something as if there were no plugin, also where there is none anyway. */
+/** Does something as if there were no plugin, also if there is none anyway. */
 async function unguarded<T>(
   world: World,
   work: () => Promise<T>,
@@ -326,7 +332,8 @@ async function inspectServices(world: World): Promise<string[]> {
         serviceSpec("svc-plain", world.images.plain),
       );
     } else if (ID === services.old.id) {
-      // Updated by whatever it was, it can't be rolled back to its volume any more.
+      // Updated by whatever it was, it can't be rolled back to its volume any
+      // more.
       if (bad === "" && PreviousSpec && forbiddenIn(world, PreviousSpec)) {
         services.old.version = Version.Index;
         continue;

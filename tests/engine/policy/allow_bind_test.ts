@@ -1,4 +1,7 @@
-/** `allow-bind` before a real engine: where bind mounts may come from, as the engine will mount them. */
+/**
+ * `allow-bind` before a real engine: where bind mounts may come from, as the
+ * engine will mount them.
+ */
 
 import { engineTest } from "../harness.ts";
 import { assertEquals, passes, refused } from "../verdict.ts";

@@ -1,6 +1,7 @@
 /**
- * The image policy before a real engine. The verdict is not what an answer says, but what two registries and a web
- * server on the engine's loop-back were asked for, and which images are on the host afterwards.
+ * The image policy before a real engine. The verdict is not what an answer
+ * says, but what two registries and a web server on the engine's loop-back were
+ * asked for, and which images are on the host afterwards.
  *
  * A third registry stands in for Docker Hub, as the engine's mirror of it.
  */
@@ -67,7 +68,9 @@ interface Lab {
 
 const ALL = ["localhost:5001/", "localhost:5002/", "localhost/"];
 
-/** Fills the registries, or some of them, and leaves nothing of it on the host. */
+/**
+ * Fills the registries, or some of them, and leaves nothing of it on the host.
+ */
 async function setUp(h: Harness, hosts = ALL): Promise<Lab> {
   const good = await h.image("good:1", { files: { "which": "good\n" } });
   const bad = await h.image("bad:1", { files: { "which": "bad\n" } });
@@ -132,7 +135,9 @@ async function keptOut(lab: Lab, call: Call, message: Message): Promise<void> {
 /** A call of the docker client, and what the plugin says of it. */
 type Refusal = [call: () => Promise<Result>, message: string];
 
-/** The same of many calls of the docker client, which takes its time for each. */
+/**
+ * The same of many calls of the docker client, which takes its time for each.
+ */
 async function allKeptOut(
   lab: Lab,
   calls: Refusal[],
@@ -148,7 +153,10 @@ async function allKeptOut(
   assertEquals([await images(lab.h), await lab.h.state()], before);
 }
 
-/** The plugin lets a pull pass: a registry is asked for just this, whether it has it or not. */
+/**
+ * The plugin lets a pull pass: a registry is asked for just this, whether it
+ * has it or not.
+ */
 async function letIn(
   lab: Lab,
   call: Call,
@@ -168,7 +176,10 @@ async function letIn(
   }
 }
 
-/** The plugin lets a pull pass, and the engine does not find its registry, which is not on this machine. */
+/**
+ * The plugin lets a pull pass, and the engine does not find its registry, which
+ * is not on this machine.
+ */
 async function leftToTheNetwork(lab: Lab, call: Call): Promise<void> {
   const answer = await call();
   assert(/dial tcp|lookup |no such host/.test(textOf(answer)), textOf(answer));
@@ -189,7 +200,10 @@ const mayHaveForm =
   "request can't be checked: it may carry a form that overrides its query: " +
   'send it without a Content-Type, or with "Content-Length: 0"';
 
-/** `POST /images/create` with a query, as the docker client sends it, unless `parts` says otherwise. */
+/**
+ * `POST /images/create` with a query, as the docker client sends it, unless
+ * `parts` says otherwise.
+ */
 function create(query: string, parts: RequestParts = {}): Uint8Array {
   return request("POST", `/v1.41/images/create?${query}`, parts);
 }
@@ -215,11 +229,16 @@ function form(
 interface Trick {
   bytes: Uint8Array;
   message: Message;
-  /** What an engine without the plugin asks for, or the digest that it pulls. */
+  /**
+   * What an engine without the plugin asks for, or the digest that it pulls.
+   */
   bites: string[] | string;
 }
 
-/** Tries that name the bad image somewhere, for a policy that wants `ok` and `mixed:good` only. */
+/**
+ * Tries that name the bad image somewhere, for a policy that wants `ok` and
+ * `mixed:good` only.
+ */
 function tricks(lab: Lab): Record<string, Trick> {
   const ok = "fromImage=localhost:5002/ok&tag=1";
   const evil = "fromImage=localhost:5002/evil&tag=1";
@@ -618,7 +637,8 @@ registryTest("pulls by the docker clients, in every spelling", async (t, h) => {
   });
   await t.step("nothing bad came", async () => {
     await nothingBad(lab);
-    // The setting-up pushed to it and got nothing. What one repository gave, the engine does not get from another.
+    // The setting-up pushed to it and got nothing. What one repository gave,
+    // the engine does not get from another.
     assertEquals(await lab.hub.gaveAway(), ["library/alpine"]);
     assertEquals(await lab.other.gaveAway(), []);
     assertEquals(await lab.tls.gaveAway(), []);
@@ -738,7 +758,10 @@ function withoutDigests(names: string[]): string[] {
   return names.filter((each) => !each.includes("@"));
 }
 
-/** BuildKit's client says no more than "received 403": puts to its words what the plugin logged meanwhile. */
+/**
+ * BuildKit's client says no more than "received 403": puts to its words what
+ * the plugin logged meanwhile.
+ */
 async function withReason(h: Harness, call: Call): Promise<Result> {
   const log = async () => await h.plugin?.log() ?? "";
   const before = (await log()).length;
@@ -757,7 +780,9 @@ async function withReason(h: Harness, call: Call): Promise<Result> {
   };
 }
 
-/** What BuildKit needs of a client: an upgrade to HTTP/2 on the plain socket. */
+/**
+ * What BuildKit needs of a client: an upgrade to HTTP/2 on the plain socket.
+ */
 const UPGRADE: [string, string][] = [
   ["Connection", "Upgrade"],
   ["Upgrade", "h2c"],
@@ -799,7 +824,7 @@ registryTest("builds, loads and imports", async (t, h) => {
     .output();
 
   const url = `${lab.web.url}rootfs.tar`;
-  /** Calls through a door, with what they ask the servers for where it is open. */
+  /** Calls through a door, with what they ask the servers for if it is open. */
   const doors: Record<
     "build" | "load" | "import",
     [name: string, call: Call, asks: string[]][]
@@ -947,7 +972,9 @@ registryTest("builds, loads and imports", async (t, h) => {
   });
 }, WITH_HUB);
 
-/** An engine plugin that does nothing, as a folder for `docker plugin create`. */
+/**
+ * An engine plugin that does nothing, as a folder for `docker plugin create`.
+ */
 async function makePlugin(dir: string): Promise<void> {
   await Deno.mkdir(`${dir}/rootfs`, { recursive: true });
   await Deno.writeTextFile(
@@ -1057,7 +1084,8 @@ registryTest("engine plugins", async (t, h) => {
     });
   }
   await t.step("kept out: docker plugin install and upgrade", async () => {
-    // The client first asks what the plugin wants to be granted, and the registry tells.
+    // The client first asks what the plugin wants to be granted, and the
+    // registry tells.
     await refused(h, () => h.docker("plugin", "install", granted, bad), no);
     await refused(
       h,

@@ -1,7 +1,9 @@
 /**
- * The push policy before a real engine. Docker Hub is out of reach of these engines: a push that the policy lets
- * pass ends with the engine's own words about the network, one that it refuses with the plugin's. A registry on the
- * engine's loop-back is both the other destination and, under `redhat/`, the registry of Red Hat's.
+ * The push policy before a real engine. Docker Hub is out of reach of these
+ * engines: a push that the policy lets pass ends with the engine's own words
+ * about the network, one that it refuses with the plugin's. A registry on the
+ * engine's loop-back is both the other destination and, under `redhat/`, the
+ * registry of Red Hat's.
  */
 
 import { engineMajor, keepsPlatforms } from "../dockerd.ts";
@@ -57,14 +59,19 @@ function push(target: string, parts: RequestParts = {}): Uint8Array {
   });
 }
 
-/** Puts an image into a registry and takes it from there, so that the host knows where it came from. */
+/**
+ * Puts an image into a registry and takes it from there, so that the host knows
+ * where it came from.
+ */
 async function pullBack(h: Harness, name: string): Promise<void> {
   await h.must("push", name);
   await h.must("rmi", "--force", name);
   await h.must("pull", name);
 }
 
-/** Makes an image with the base's labels overwritten, and perhaps a layer more. */
+/**
+ * Makes an image with the base's labels overwritten, and perhaps a layer more.
+ */
 async function commit(
   h: Harness,
   base: string,
@@ -76,7 +83,10 @@ async function commit(
   await h.must("rm", id);
 }
 
-/** Builds an image with the classic builder, unless the environment says otherwise. */
+/**
+ * Builds an image with the classic builder, unless the environment says
+ * otherwise.
+ */
 async function build(
   h: Harness,
   name: string,
@@ -93,7 +103,10 @@ async function build(
 
 const MAJOR = await engineMajor();
 
-/** An engine that can't tell the images of several platforms behind a name apart: all its pushes are refused. */
+/**
+ * An engine that can't tell the images of several platforms behind a name
+ * apart: all its pushes are refused.
+ */
 const MIXED = await keepsPlatforms() && MAJOR >= 24 && MAJOR < 28
   ? "before Docker 28 nothing can be pushed out of containerd's store"
   : undefined;
@@ -515,7 +528,8 @@ registryTest("the tables in rhel-push-plugin's README", async (t, h) => {
     });
     await h.guard({ config: CONFIG, host });
     await t.step(engine, async () => {
-      // By hand: 20.10's client cuts "docker.io/" off, today's puts it in front of all that has none.
+      // By hand: 20.10's client cuts "docker.io/" off, today's puts it in front
+      // of all that has none.
       const by = (name: string) => () => h.send(push(`${name}/push?tag=1`));
       // No engine to be had sends it anywhere else than to Docker Hub.
       if (unqualified === "allow") await letGo(h, by("acme/rhel"));

@@ -1,6 +1,7 @@
 /**
- * Swarm services before a real engine: it makes their containers itself and asks no plugin then, so that what a
- * service may be has to be decided when it is created or updated.
+ * Swarm services before a real engine: it makes their containers itself and
+ * asks no plugin then, so that what a service may be has to be decided when it
+ * is created or updated.
  */
 
 import { engineTest, type Harness, type ServiceInspect } from "../harness.ts";
@@ -22,7 +23,10 @@ const no = (what: string) => `volumes are not allowed: ${what}`;
 /** A mount as the API has it. */
 type Mount = { Type?: string; Source?: string; Target: string };
 
-/** A service's body: no tasks, so that nothing happens by itself while a test looks. */
+/**
+ * A service's body: no tasks, so that nothing happens by itself while a test
+ * looks.
+ */
 function spec(
   Image: string,
   Mounts?: Mount[],
@@ -48,7 +52,10 @@ async function service(h: Harness, name: string): Promise<ServiceInspect> {
   return (await h.api("GET", `/services/${name}`)).json<ServiceInspect>();
 }
 
-/** Sends a service's own spec back, changed: what the client does for each `docker service update`. */
+/**
+ * Sends a service's own spec back, changed: what the client does for each
+ * `docker service update`.
+ */
 async function update(
   h: Harness,
   name: string,
@@ -98,7 +105,10 @@ engineTest("services", async (t, h) => {
     name: string,
     body: Record<string, unknown> | string,
     message: Message,
-    /** Whether an engine of this generation, left alone, makes a service of it. Default: all do. */
+    /**
+     * Whether an engine of this generation, left alone, makes a service of it.
+     * Default: all do.
+     */
     bites?: (major: number) => boolean,
   ][] = [
     [

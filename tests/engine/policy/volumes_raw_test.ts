@@ -1,9 +1,11 @@
 /**
- * One refused call, spelled in every way that HTTP, JSON and the engine's API allow, before a real engine.
+ * One refused call, spelled in every way that HTTP, JSON and the engine's API
+ * allow, before a real engine.
  *
- * Each spelling is first sent to the engine alone: `bites` says whether it makes the volume there, so that the
- * table shows what is at stake, engine by engine. Then, with the plugin in front, nothing of it may happen; and
- * the same spelling of a harmless call passes, unless `harmless` says why it can't.
+ * Each spelling is first sent to the engine alone: `bites` says whether it
+ * makes the volume there, so that the table shows what is at stake, engine by
+ * engine. Then, with the plugin in front, nothing of it may happen; and the
+ * same spelling of a harmless call passes, unless `harmless` says why it can't.
  */
 
 import { engineTest, type Harness } from "../harness.ts";
@@ -22,7 +24,9 @@ interface Spelling {
   name: string;
   /** @param bind the bind to ask for: a volume's, or a harmless one */
   bytes: (bind: string) => Uint8Array;
-  /** Whether an engine of this generation makes a volume of it. Default: all do. */
+  /**
+   * Whether an engine of this generation makes a volume of it. Default: all do.
+   */
   bites?: (major: number) => boolean;
   /** What becomes of the same call with a harmless bind. Default: it passes. */
   harmless?:
@@ -30,7 +34,7 @@ interface Spelling {
     | "is refused by the plugin"
     | "is refused by the engine"
     | "is refused";
-  /** The plugin's message, where the table is about it. */
+  /** The plugin's message, if the table is about it. */
   message?: Message;
 }
 
@@ -316,14 +320,16 @@ engineTest("chunked and long bodies", async (t, h) => {
     chunked(1),
     chunked(7, [["Content-Length", "2"]]),
   ];
-  // Which bodies an engine shows hangs on its version and on its distributor's patches.
+  // Which bodies an engine shows hangs on its version and on its distributor's
+  // patches.
   for (const spelling of spellings) {
     let status = 0;
     const [seen] = await h.shows(async () => {
       status = (await h.send(spelling.bytes("/:/b"))).status;
     });
     await h.clear();
-    // With a plugin there, Docker 29.3.1 refuses itself what it would not show, and so do patched older ones.
+    // With a plugin there, Docker 29.3.1 refuses itself what it would not show,
+    // and so do patched older ones.
     if (status !== 201) spelling.harmless = "is refused by the engine";
     else if (seen.body === undefined) Object.assign(spelling, ambiguous);
     spelling.name += `, ${seen?.body === undefined ? "not " : ""}shown`;
@@ -431,7 +437,10 @@ engineTest("calls for a container with a volume", async (t, h) => {
   });
 });
 
-/** Sends each spelling to the engine alone, then past the plugin, then its harmless twin. */
+/**
+ * Sends each spelling to the engine alone, then past the plugin, then its
+ * harmless twin.
+ */
 async function everySpelling(
   t: Deno.TestContext,
   h: Harness,

@@ -1,6 +1,6 @@
 /**
- * The volume policy before a real engine, as docker users meet it: the docker client's commands, and the bodies
- * that other clients send.
+ * The volume policy before a real engine, as docker users meet it: the docker
+ * client's commands, and the bodies that other clients send.
  */
 
 import { unless } from "../../helpers/unless.ts";
@@ -153,7 +153,7 @@ engineTest("bodies of POST /containers/create", async (t, h) => {
   await h.must("create", "--name=bound", "-v", `${h.dir}:/b`, "plain:1");
   const { major } = h.version;
 
-  // Read beside HostConfig, and where it stands alone, by engines up to 26.1.
+  // Read beside HostConfig, and if it stands alone, by engines up to 26.1.
   const readsTopLevel = major <= 26;
   const bind = `${h.dir}:/x`;
   const refusals: {

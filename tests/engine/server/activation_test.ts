@@ -1,6 +1,6 @@
 /**
- * An engine asks a plugin that listens on a socket of its own, or on one that systemd passes, from source and as the
- * executable.
+ * An engine asks a plugin that listens on a socket of its own, or on one that
+ * systemd passes, from source and as the executable.
  */
 
 import { exists, sleep } from "../../helpers/programs.ts";
@@ -112,7 +112,10 @@ for (const plugin of plugins) {
   );
 }
 
-/** Waits until the plugin serves (false) or has refused for the age of its Deno (true), and watches for TCP ports. */
+/**
+ * Waits until the plugin serves (false) or has refused for the age of its Deno
+ * (true), and watches for TCP ports.
+ */
 async function tooOld(process: Process): Promise<boolean> {
   const refusal = /built on Deno 2\.[0-7]\.\d+, which can't take over/;
   for (let tries = 0; tries < 400; tries++) {

@@ -1,4 +1,7 @@
-/** kill -9 in the middle of a load, a hundred times: nothing that is refused is done, and service is back each time. */
+/**
+ * kill -9 in the middle of a load, a hundred times: nothing that is refused is
+ * done, and service is back each time.
+ */
 
 import { sleep, whyNo } from "../../helpers/programs.ts";
 import { engineTest } from "../harness.ts";
@@ -8,7 +11,10 @@ import { assert, assertEquals, passes, refused } from "../verdict.ts";
 const ROUNDS = 100;
 const missing = await whyNo({ "systemd-socket-activate": "systemd" });
 
-/** Holds the socket as systemd does, and starts a plugin on it whenever there is none. */
+/**
+ * Holds the socket as systemd does, and starts a plugin on it whenever there is
+ * none.
+ */
 const KEEP =
   'while :; do sh -c \'echo $$ >"$0"; LISTEN_PID=$$ exec "$@"\' "$0" "$@"; done';
 

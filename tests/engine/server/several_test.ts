@@ -1,4 +1,7 @@
-/** Not alone: another authorization plugin before or after ours, and two engines on a host with a plugin each. */
+/**
+ * Not alone: another authorization plugin before or after ours, and two engines
+ * on a host with a plugin each.
+ */
 
 import { engineTest, Harness } from "../harness.ts";
 import { Plugin } from "../plugin.ts";
@@ -11,9 +14,15 @@ interface Message {
   RequestBody?: string;
 }
 
-/** Another authorization plugin: it notes what it is shown, and refuses what it is told to. */
+/**
+ * Another authorization plugin: it notes what it is shown, and refuses what it
+ * is told to.
+ */
 class Other implements AsyncDisposable {
-  /** The calls, in the order they came, as `request POST /containers/create`; the API's version is left out. */
+  /**
+   * The calls, in the order they came, as `request POST /containers/create`;
+   * the API's version is left out.
+   */
   seen: string[] = [];
   /** The bodies of creates, as it was shown them. */
   bodies: string[] = [];

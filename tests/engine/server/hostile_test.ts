@@ -134,7 +134,7 @@ for (const { kind, wrap, skip } of sockets) {
             held.push(connection);
             const path = at % 2 ? "AuthZReq" : "AuthZRes";
             const head = request("POST", `/AuthZPlugin.${path}`, {
-              headers: [["Content-Length", `${9 * MiB}`]],
+              headers: [["Content-Length", `${8 * MiB}`]],
               bare: true,
             });
             try {
@@ -184,20 +184,20 @@ for (const { kind, wrap, skip } of sockets) {
         const long = "A".repeat(64 * MiB);
         const call = (uri: string) =>
           `{"RequestMethod":"POST","RequestUri":"${uri}","ResponseBody":"${long}`;
-        const paths: [path: string, body: string, good: boolean][] = [
-          ["/AuthZPlugin.AuthZReq", call("/x"), false],
-          ["/AuthZPlugin.AuthZReq", long, false],
-          ["/AuthZPlugin.AuthZRes", call("/containers/create"), false],
-          ["/AuthZPlugin.AuthZRes", long, false],
-          // Nothing hangs on these, and they are read to their end and forgotten.
-          ["/AuthZPlugin.AuthZRes", call("/x"), true],
-          ["/Plugin.Activate", long, true],
-          ["/nowhere", long, false],
-        ];
-        for (const [path, body, good] of paths) {
+        for (
+          const [path, body] of [
+            ["/AuthZPlugin.AuthZReq", call("/x")],
+            ["/AuthZPlugin.AuthZReq", long],
+            ["/AuthZPlugin.AuthZRes", call("/containers/create")],
+            ["/AuthZPlugin.AuthZRes", call("/x")],
+            ["/AuthZPlugin.AuthZRes", long],
+            ["/Plugin.Activate", long],
+            ["/nowhere", long],
+          ]
+        ) {
           const bytes = request("POST", path, { body, chunk });
           const said = await send(socket, bytes, { patience: 20_000 });
-          assertEquals(/^HTTP\/1.1 200 /.test(said), good, `${path}: ${said}`);
+          assert(!/^HTTP\/1.1 200 /.test(said), `${path}: ${said}`);
         }
       });
     }

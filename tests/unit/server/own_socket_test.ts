@@ -216,12 +216,12 @@ Deno.test("own socket: a stop answers what came in, and takes the file away", as
   await inDirectory(async (directory) => {
     const path = `${directory}/p.sock`;
     const asked = Promise.withResolvers<void>();
-    const judged = Promise.withResolvers<void>();
+    const decided = Promise.withResolvers<void>();
     const listener = await listenOnPath(
       async (request) => {
         const answer = await ECHO(request);
         asked.resolve();
-        await judged.promise;
+        await decided.promise;
         return answer;
       },
       path,
@@ -230,7 +230,7 @@ Deno.test("own socket: a stop answers what came in, and takes the file away", as
     await asked.promise;
 
     const closed = listener.close();
-    judged.resolve();
+    decided.resolve();
     assertMatch(await answer, /^HTTP\/1\.1 200 [^]*POST \/slow x$/);
     await closed;
     assertEquals(isThere(path), false);

@@ -46,24 +46,12 @@ export type Send = (
 export function engineClient(
   endpoint: EngineEndpoint,
   patience = PATIENCE,
-): Send & Disposable {
+): Send & AsyncDisposable {
   const options = requestOptions(endpoint);
-  // Loaded with the first question: it would take as long as the rest of the
-  // start.
-  const load = () => endpoint.tls ? import("node:https") : import("node:http");
-  let kept: Agent | undefined;
+  let http: ReturnType<typeof loadHttp> | undefined;
 
   async function send(path: string, method = "GET"): Promise<EngineAnswer> {
-    const { Agent, request } = await load();
-    // Only connections to a unix socket are kept. Behind a TCP address there
-    // can be another host a moment later, and who knows what stands between.
-    if ("path" in endpoint.to) {
-      kept ??= new Agent({
-        keepAlive: true,
-        maxFreeSockets: IDLE_LIMIT,
-        timeout: IDLE_TIME,
-      });
-    }
+    const { request, agent } = await (http ??= loadHttp(endpoint));
     let sent: ClientRequest;
     let isLate = false;
     const deadline = setTimeout(() => {
@@ -73,17 +61,17 @@ export function engineClient(
       sent.reusedSocket = false;
       sent.destroy();
     }, patience);
-    const responseOver = (agent?: Agent) => {
-      sent = request({ ...options, agent: agent ?? false, method, path });
+    const responseOver = (agent: Agent | false) => {
+      sent = request({ ...options, agent, method, path });
       return new Promise<IncomingMessage>((resolve, reject) =>
         sent.on("response", resolve).on("error", reject).end()
       );
     };
     try {
-      const response = await responseOver(kept).catch((error) => {
+      const response = await responseOver(agent).catch((error) => {
         // The engine has ended the kept connection: it was restarted. No
         // request sent here does harm when it is sent twice.
-        if (sent.reusedSocket) return responseOver();
+        if (sent.reusedSocket) return responseOver(false);
         throw error;
       });
       return {
@@ -102,7 +90,30 @@ export function engineClient(
     }
   }
 
-  return Object.assign(send, { [Symbol.dispose]: () => kept?.destroy() });
+  return Object.assign(send, {
+    async [Symbol.asyncDispose]() {
+      const { agent } = await http ?? {};
+      if (agent) agent.destroy();
+    },
+  });
+}
+
+/**
+ * Loads Node's HTTP client. It is loaded with the first request, since it would
+ * take as long as the rest of the plugin's start.
+ */
+async function loadHttp({ to, tls }: EngineEndpoint) {
+  const { Agent, request } =
+    await (tls ? import("node:https") : import("node:http"));
+  // Only connections to a unix socket are kept. Behind a TCP address there can
+  // be another host a moment later, and who knows what stands between.
+  const agent = "path" in to &&
+    new Agent({
+      keepAlive: true,
+      maxFreeSockets: IDLE_LIMIT,
+      timeout: IDLE_TIME,
+    });
+  return { request, agent };
 }
 
 function requestOptions({ to, tls }: EngineEndpoint): RequestOptions {

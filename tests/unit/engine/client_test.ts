@@ -11,7 +11,7 @@ import { bytes } from "../requests.ts";
 function client(
   address: Partial<EngineAddress> & { host: string },
   patience?: number,
-): Send & Disposable {
+): Send & AsyncDisposable {
   const endpoint = engineEndpoint({ tlsVerify: false, ...address });
   return engineClient(endpoint, patience);
 }
@@ -40,7 +40,7 @@ async function onSocket(
   await inDirectory(async (directory) => {
     const path = `${directory}/engine.sock`;
     const server = Deno.serve({ path, onListen() {} }, handler);
-    using send = client({ host: `unix://${path}` });
+    await using send = client({ host: `unix://${path}` });
     try {
       await test(send, path);
     } finally {
@@ -96,7 +96,7 @@ Deno.test("client: asks over TCP", async () => {
   try {
     for (const end of ["", "/"]) {
       const host = `tcp://127.0.0.1:${server.addr.port}${end}`;
-      using send = client({ host });
+      await using send = client({ host });
       assertEquals((await send("/info")).body, "/info");
     }
   } finally {
@@ -205,7 +205,7 @@ async function withServer(
     const host = listener.addr.transport === "tcp"
       ? `tcp://127.0.0.1:${listener.addr.port}`
       : `unix://${path}`;
-    using send = client({ host }, patience);
+    await using send = client({ host }, patience);
     try {
       await test(async (path) => {
         const { status, apiVersion, body } = await send(path);
@@ -364,7 +364,7 @@ Deno.test("client: also if all kept connections have ended with it", async () =>
     (async () => {
       for await (const connection of listener) serve(connection);
     })();
-    using send = client({ host: `unix://${path}` });
+    await using send = client({ host: `unix://${path}` });
     await Promise.all([send("/1"), send("/2"), send("/3")]);
     restarted = true;
     assertEquals((await send("/4")).status, 200);

@@ -1,184 +1,167 @@
 /**
- * The processes that are measured.
+ * The engines and plugins that are measured.
  *
  * @module
  */
-import { sleepSync, UnixSocket } from "./libc.ts";
+import { sleep } from "../../tests/engine/dockerd.ts";
+import type { Harness } from "../../tests/engine/harness.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const SCRIPTS = new URL(".", import.meta.url).pathname;
 
-/** How a server gets its socket: it opens one itself, or systemd hands it over. */
-export type SocketKind = "own" | "passed";
+/** An image that each engine has. */
+export const IMAGE = "bench:1";
 
-/** A program that can be started as a server. */
-export interface Program {
-  /** @returns Program and arguments for a socket file; a passed socket is descriptor 3. */
-  command(kind: SocketKind, socket: string): string[];
-}
+/** A repository in a registry on an engine's own loop-back. */
+export const REPOSITORY = "localhost:5001/bench";
 
-/** A program that serves. */
-export class Server {
-  readonly #child: Deno.ChildProcess;
+/** The plugin's settings. */
+const CONFIG = `[volumes]\n[images]\nwhitelist = ['^${REPOSITORY}:']\n`;
 
-  private constructor(readonly socket: string, child: Deno.ChildProcess) {
-    this.#child = child;
-  }
-
-  /**
-   * Starts a program as a server; it need not listen yet.
-   *
-   * @param program The program.
-   * @param kind How it gets its socket.
-   * @param socket The socket file.
-   * @returns The process.
-   */
-  static start(program: Program, kind: SocketKind, socket: string): Server {
-    const command = program.command(kind, socket);
-    const [first, ...args] = kind === "own"
-      ? command
-      : ["systemd-socket-activate", "-l", socket, ...passedOn(), ...command];
-    const child = new Deno.Command(first, {
-      args,
-      stdin: "null",
-      stdout: "null",
-      // What it has to complain about matters only where it does not serve.
-      stderr: Deno.env.get("BENCH_LOG") ? "inherit" : "null",
-    }).spawn();
-    return new Server(socket, child);
-  }
-
-  /** The number of the process. */
-  get pid(): number {
-    return this.#child.pid;
-  }
-
-  /**
-   * Waits until it takes connections, and blocks everything else.
-   *
-   * @throws Error where it does not within 20 seconds.
-   */
-  waitUntilListening(): void {
-    const end = performance.now() + 20_000;
-    while (performance.now() < end) {
-      const socket = UnixSocket.connect(this.socket);
-      if (socket) return socket.close();
-      sleepSync(0.2);
-    }
-    throw new Error(
-      `nobody listens on ${this.socket}; BENCH_LOG=1 shows the servers' logs`,
-    );
-  }
-
-  /** Waits until systemd-socket-activate has opened the socket, and blocks everything else. */
-  waitUntilBound(): void {
-    const end = performance.now() + 20_000;
-    while (performance.now() < end) {
-      try {
-        Deno.statSync(this.socket);
-        return sleepSync(20); // It listens as soon as it is bound.
-      } catch {
-        sleepSync(1);
-      }
-    }
-    throw new Error(`there is no ${this.socket}`);
-  }
-
-  /** @returns The processor time it has used, in microseconds. */
-  cpu(): number {
-    return cpuOf(this.pid);
-  }
-
-  /** @returns Its resident memory, in MB. */
-  memory(): number {
-    const status = Deno.readTextFileSync(`/proc/${this.pid}/status`);
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024 / 1e6;
-  }
-
-  /** Ends it. */
-  async stop(): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It has ended by itself.
-    }
-    await this.#child.status;
-    await Deno.remove(this.socket).catch(() => {});
-  }
-}
+/** Gives the command that starts a plugin, which is to ask an engine. */
+export type PluginCommand = (socket: string, engine: Harness) => string[];
 
 /**
- * @param pid The number of a process.
- * @returns The processor time it has used, in microseconds.
+ * Finds out how to start a plugin: as its task `start` does.
+ *
+ * @param root The checkout; by default this one, or what `DPP_PLUGIN` names.
+ * @throws {Deno.errors.NotFound} If there is no checkout.
  */
-export function cpuOf(pid: number): number {
-  let nanoseconds = 0;
-  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
-    try {
-      const file = `/proc/${pid}/task/${name}/schedstat`;
-      nanoseconds += Number(Deno.readTextFileSync(file).split(" ")[0]);
-    } catch {
-      // That thread has just ended.
-    }
-  }
-  return nanoseconds / 1000;
+export function pluginCommand(root?: string): PluginCommand {
+  const named = root === undefined ? Deno.env.get("DPP_PLUGIN") : undefined;
+  const start = named?.split(" ") ?? startTask(Deno.realPathSync(root ?? ROOT));
+  return (socket, { dir, dockerd }) => [
+    ...start,
+    ...["--socket", socket, "--host", `unix://${dockerd.socket}`],
+    ...["--config", `${dir}/config.toml`, "--addr", "off"],
+  ];
 }
 
-/** The variables that systemd-socket-activate is to leave where they are. */
-function passedOn(): string[] {
-  return ["DENO_DIR", "HOME", "PATH"]
-    .filter((name) => Deno.env.has(name))
-    .flatMap((name) => ["-E", `${name}=${Deno.env.get(name)}`]);
-}
-
-/** Whether a bare server reads what is posted, and whether an engine can take it for a plugin. */
-export type Floor = "unread" | "read" | "plugin";
-
-/**
- * @param how What it does beside answering.
- * @returns A bare server: `Deno.serve` on a path, `node:http` on a passed socket.
- */
-export function floor(how: Floor): Program {
-  return {
-    command: (kind, socket) =>
-      script("floor.ts", kind === "own" ? "path" : "fd", how, socket),
-  };
-}
-
-/** The engine's stand-in. */
-export const STUB: Program = {
-  command: (_, socket) => script("stub_engine.ts", socket),
-};
-
-function script(file: string, ...args: string[]): string[] {
-  // With the plugin's own permissions: to check them is no free ride.
-  const [deno, run, ...flags] = startTask(ROOT).slice(0, -1);
-  return [deno, run, ...flags, SCRIPTS + file, ...args];
-}
-
-/**
- * @param options `host`: the engine that it asks; `config`: the file of its settings; `root`: another checkout of it.
- * @returns The plugin, started as the task `start` does, or as `DPP_PLUGIN` says.
- */
-export function plugin(
-  { host, config, root }: { host: string; config: string; root?: string },
-): Program {
-  const other = root === undefined && Deno.env.get("DPP_PLUGIN");
-  const command = other ? other.split(" ") : startTask(root ?? ROOT);
-  return {
-    command: (_, socket) => [
-      ...command,
-      ...["--host", host, "--config", config],
-      ...["--socket", socket, "--addr", "off"],
-    ],
-  };
-}
-
-/** The command of a checkout's task `start`, which can run anywhere. */
 function startTask(root: string): string[] {
-  const { tasks } = JSON.parse(Deno.readTextFileSync(`${root}/deno.json`)) as {
-    tasks: { start: string };
-  };
-  const [, ...rest] = tasks.start.split(" ");
-  return [Deno.execPath(), ...rest.slice(0, -1), `${root}/main.ts`];
+  const { tasks } = JSON.parse(Deno.readTextFileSync(`${root}/deno.json`));
+  const start: string = tasks.start.command ?? tasks.start;
+  const words = start.split(" ");
+  return [Deno.execPath(), ...words.slice(1, -1), `${root}/${words.at(-1)}`];
+}
+
+/** Gives the command that starts a server which does nothing but allow. */
+export const bareCommand: PluginCommand = (socket) => [
+  ...[Deno.execPath(), "run", "--allow-net", "--allow-read", "--allow-write"],
+  ...[new URL("bare_server.ts", import.meta.url).pathname, socket],
+];
+
+/** Makes a client for `fetch` that keeps its connections to a unix socket. */
+export function unixClient(path: string): Deno.HttpClient {
+  return Deno.createHttpClient({ proxy: { transport: "unix", path } });
+}
+
+/**
+ * Starts a plugin, and waits for its first answer.
+ *
+ * @param program Gives the command.
+ * @param socket Where the plugin is to listen.
+ * @param engine The engine that it asks.
+ * @returns Its process, which ends when disposed of.
+ * @throws {Error} If it does not listen within 20 seconds.
+ */
+export async function startPlugin(
+  program: PluginCommand,
+  socket: string,
+  engine: Harness,
+): Promise<Deno.ChildProcess> {
+  await Deno.remove(socket).catch(() => {}); // A bare server leaves it behind.
+  const [first, ...args] = program(socket, engine);
+  const plugin = new Deno.Command(first, {
+    args,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const end = performance.now() + 20_000;
+  // A fetch that fails can delay the next one by seconds; this one can't.
+  while (!await connects(socket)) {
+    if (performance.now() > end) {
+      await plugin[Symbol.asyncDispose]();
+      throw new Error(`this does not listen: ${[first, ...args].join(" ")}`);
+    }
+    await sleep(1);
+  }
+  using client = unixClient(socket);
+  const url = "http://plugin/Plugin.Activate";
+  await (await fetch(url, { client, method: "POST" })).text();
+  return plugin;
+}
+
+function connects(path: string): Promise<boolean> {
+  return Deno.connect({ transport: "unix", path }).then(
+    (connection) => (connection.close(), true),
+    () => false,
+  );
+}
+
+/** An engine of the bench's own. */
+export class Engine {
+  readonly #client: Deno.HttpClient;
+  #plugin?: Deno.ChildProcess;
+
+  /** @param harness The engine as the tests have it. */
+  constructor(readonly harness: Harness) {
+    this.#client = unixClient(harness.dockerd.socket);
+  }
+
+  /**
+   * Makes {@link IMAGE}, and starts a plugin if there is to be one.
+   *
+   * @param program Gives the plugin's command.
+   */
+  async prepare(program?: PluginCommand): Promise<void> {
+    const { dir, dockerd, pluginName, pluginSocket } = this.harness;
+    await this.harness.image(IMAGE);
+    Deno.writeTextFileSync(`${dir}/config.toml`, CONFIG);
+    if (!program) return;
+    this.#plugin = await startPlugin(program, pluginSocket, this.harness);
+    await dockerd.setPlugins([pluginName]);
+  }
+
+  /**
+   * Makes an API call.
+   *
+   * @param method The method.
+   * @param path The path, with the query.
+   * @param body What is sent, as JSON.
+   * @throws {Error} If the call fails: its time would be of no use.
+   */
+  async call(method: string, path: string, body?: unknown): Promise<void> {
+    const response = await fetch(`http://docker${path}`, {
+      client: this.#client,
+      method,
+      headers: body ? { "Content-Type": "application/json" } : {},
+      body: body ? JSON.stringify(body) : undefined,
+    });
+    const text = await response.text();
+    // A pull that fails says so in the body.
+    if (!response.ok || text.includes('"errorDetail"')) {
+      throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    }
+  }
+
+  /** Creates a container with a bind mount. */
+  create(name: string): Promise<void> {
+    return this.call("POST", `/containers/create?name=${name}`, {
+      Image: IMAGE,
+      HostConfig: { Binds: ["/srv:/srv:ro"] },
+    });
+  }
+
+  /** Removes a container, even a running one. */
+  remove(name: string): Promise<void> {
+    return this.call("DELETE", `/containers/${name}?force=1`);
+  }
+
+  /** Stops it and its plugin, and removes what they had. */
+  async stop(): Promise<void> {
+    this.#client.close();
+    // The engine first: it must not wait for a plugin that is gone.
+    await this.harness.stop();
+    await this.#plugin?.[Symbol.asyncDispose]();
+  }
 }

@@ -7,12 +7,10 @@
  * @module
  */
 import project from "../deno.json" with { type: "json" };
+import { elfProblem } from "./elf.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const THIS_MACHINE = Deno.build.target;
-
-/** What ELF calls the processors of Deno's Linux targets (`e_machine`). */
-const MACHINES: Record<string, number> = { x86_64: 62, aarch64: 183 };
 
 const USAGE = "usage: deno task compile [--target TRIPLE] [-o FILE]";
 
@@ -55,28 +53,16 @@ function permissions(): string[] {
   return ["--no-prompt", ...flags];
 }
 
-/** A base for another processor would be taken without a word, and make a file that starts nowhere. */
+/** Deno would take a base for another processor, and make a file that starts nowhere. */
 function checkBase(base: string, target: string): void {
-  const wanted = MACHINES[target.slice(0, target.indexOf("-"))];
-  const header = new DataView(new ArrayBuffer(20));
-  try {
-    using file = Deno.openSync(base);
-    file.readSync(new Uint8Array(header.buffer));
-  } catch (error) {
-    fail(`DENORT_BIN=${base}: ${error instanceof Error ? error.message : ""}`);
-  }
-  if (header.getUint32(0) !== 0x7f454c46) {
-    fail(`DENORT_BIN=${base} is no ELF executable`);
-  }
-  if (header.getUint16(18, true) !== wanted) {
-    fail(
-      `DENORT_BIN=${base} is for another processor than ${target}: ` +
-        "unset it, or name a denort for that target",
-    );
-  }
+  const problem = elfProblem(base, target);
+  if (!problem) return;
+  fail(
+    `DENORT_BIN=${base} ${problem}: unset it, or name the denort for ${target}`,
+  );
 }
 
-/** Runs this Deno; returns what it complains about, or nothing where it succeeds. */
+/** Runs this Deno; returns what it complains about, or nothing if it succeeds. */
 async function deno(...args: string[]): Promise<string> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args,
@@ -84,7 +70,7 @@ async function deno(...args: string[]): Promise<string> {
     stdin: "null",
   }).output();
   if (success) return "";
-  // Deno adds a trace of itself, which is none of the user's business.
+  // Deno adds a trace of itself, which is of no use to the user.
   return new TextDecoder().decode(stderr).split("\nStack backtrace:")[0].trim();
 }
 
@@ -93,23 +79,23 @@ async function compile({ target, output }: Wish): Promise<void> {
   if (base) checkBase(base, target);
   const main = `${ROOT}main.ts`;
   const config = `${ROOT}deno.json`;
-  // What is downloaded is held against the lock file here, and not below: `deno compile` puts every package of a lock
-  // file into the executable, those of the tests too.
-  const problem = await deno("cache", "--quiet", "--config", config, main) ||
-    await deno(
-      ...["compile", "--quiet", "--config", config, "--no-lock"],
-      ...permissions(),
-      ...["--target", target, "--output", output, main],
-    );
+  // The lock file is checked here, and not below: `deno compile` puts every package of a lock file into the executable,
+  // those of the tests too.
+  const missing = await deno("cache", "--quiet", "--config", config, main);
+  if (missing) fail(missing);
+  const problem = await deno(
+    ...["compile", "--quiet", "--config", config, "--no-lock"],
+    ...permissions(),
+    ...["--target", target, "--output", output, main],
+  );
   if (!problem) return;
   const release = Deno.version.deno;
   fail(
-    problem +
-      (/error sending request|denort-/.test(problem)
-        ? `\ncompile: the base of the executable could not be downloaded. Set DENORT_BIN to the denort of a Deno ` +
-          `${release} for ${target}: ` +
-          `https://dl.deno.land/release/v${release}/denort-${target}.zip holds it`
-        : ""),
+    (/error sending request|denort-/.test(problem)
+      ? "the base of the executable can't be downloaded: unpack " +
+        `https://dl.deno.land/release/v${release}/denort-${target}.zip ` +
+        "elsewhere, and set DENORT_BIN to the denort in it\n"
+      : "") + problem,
   );
 }
 

@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "@std/cli";
 import project from "../deno.json" with { type: "json" };
+import { elfProblem } from "./elf.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -164,6 +165,34 @@ export async function makeTarball(
   }
 }
 
+/**
+ * Checks an executable that is to be packed.
+ *
+ * One for another kind of host than this can't be started, so that only its processor is looked at.
+ *
+ * @param executable The executable.
+ * @param target The kind of host that it is for.
+ * @throws {Unmakeable} If it isn't there, or is not what `deno task compile` makes.
+ */
+export async function checkExecutable(
+  executable: string,
+  target: string,
+): Promise<void> {
+  const problem = elfProblem(executable, target);
+  if (problem) throw new Unmakeable(`--executable: ${executable} ${problem}`);
+  if (target !== Deno.build.target) return;
+  // Without a slash it would be looked for on the PATH.
+  const program = await Deno.realPath(executable);
+  const version = await run([program, "--version"], { clearEnv: true })
+    .catch(() => "");
+  if (!version.startsWith(`${project.name} `)) {
+    throw new Unmakeable(
+      `--executable: ${executable} is no ${project.name}: ` +
+        "name what `deno task compile` made",
+    );
+  }
+}
+
 async function compile(target: string, output: string): Promise<void> {
   await run([
     ...[Deno.execPath(), "run", "-A", `${ROOT}tools/compile.ts`],
@@ -215,6 +244,7 @@ async function main(): Promise<void> {
       Deno.env.delete("DENORT_BIN");
     }
     try {
+      if (wish.executable) await checkExecutable(wish.executable, target);
       tell(await makeTarball(target, wish.output, wish.executable));
       made++;
     } catch (error) {

@@ -6,6 +6,7 @@
 import project from "../deno.json" with { type: "json" };
 import {
   archOf,
+  checkExecutable,
   makeTarball,
   readWish,
   run,
@@ -34,6 +35,7 @@ export async function makeRpm(
   output: string,
   executable?: string,
 ): Promise<string> {
+  if (executable) await checkExecutable(executable, target);
   const dir = await Deno.makeTempDir({ prefix: "dpp-rpm-" });
   try {
     await makeTarball(target, dir, executable);

@@ -1,8 +1,9 @@
 /**
  * `deno task compile [--target TRIPLE] [-o FILE]`: makes the executable.
  *
- * The permissions that `deno task start` runs with are baked in, and no prompt for more. Deno's base for the
- * executable, "denort", comes from Deno's download host; `DENORT_BIN=FILE` names one that is here already.
+ * It has the permissions of `deno task start`, and never asks for more. Deno's
+ * base for the executable, "denort", comes from Deno's download host, unless
+ * `DENORT_BIN` names a file that has it.
  *
  * @module
  */
@@ -46,14 +47,17 @@ function readArgs(args: string[]): Wish {
   return { target, output };
 }
 
-/** The permission flags of `deno task start`, so that source and executable may do the same. */
+/** The permissions of `deno task start`, as flags. */
 function permissions(): string[] {
   const flags = project.tasks.start.split(" ")
     .filter((word) => word.startsWith("--allow-"));
   return ["--no-prompt", ...flags];
 }
 
-/** Deno would take a base for another processor, and make a file that starts nowhere. */
+/**
+ * Checks a base: Deno would take one for another processor, and make a file
+ * that starts nowhere.
+ */
 function checkBase(base: string, target: string): void {
   const problem = elfProblem(base, target);
   if (!problem) return;
@@ -62,7 +66,7 @@ function checkBase(base: string, target: string): void {
   );
 }
 
-/** Runs this Deno; returns what it complains about, or nothing if it succeeds. */
+/** Runs this Deno; gives what it complains about, or "" if it succeeds. */
 async function deno(...args: string[]): Promise<string> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args,
@@ -79,8 +83,8 @@ async function compile({ target, output }: Wish): Promise<void> {
   if (base) checkBase(base, target);
   const main = `${ROOT}main.ts`;
   const config = `${ROOT}deno.json`;
-  // The lock file is checked here, and not below: `deno compile` puts every package of a lock file into the executable,
-  // those of the tests too.
+  // The lock file is checked here and not below: `deno compile` puts every
+  // package of a lock file into the executable, those of the tests too.
   const missing = await deno("cache", "--quiet", "--config", config, main);
   if (missing) fail(missing);
   const problem = await deno(
@@ -99,7 +103,10 @@ async function compile({ target, output }: Wish): Promise<void> {
   );
 }
 
-/** The executable must start: a base of another Deno release can't read what this one appended to it. */
+/**
+ * Starts the executable: a base of another Deno release can't read what this
+ * one appended to it.
+ */
 async function check({ target, output }: Wish): Promise<string> {
   if (target !== THIS_MACHINE) return "not tried here";
   const { success, stdout } = await new Deno.Command(output, {
@@ -115,7 +122,7 @@ async function check({ target, output }: Wish): Promise<string> {
   );
 }
 
-/** The newest version of the GNU C library that the file asks for, by the names in its dynamic string table. */
+/** The oldest GNU C library that the file runs with, by its string table. */
 function glibcOf(file: string): string {
   const text = new TextDecoder("latin1").decode(Deno.readFileSync(file));
   const versions = new Set(

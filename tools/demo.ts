@@ -1,8 +1,9 @@
 /**
  * `deno task demo`: the plugin at work, on a Docker engine of its own.
  *
- * The engine has its own directories, no bridge, no iptables and no network, and is gone afterwards, however this
- * ends; neither the host's Docker nor its configuration is touched. The images are made on the spot.
+ * The engine has its own directories, no bridge, no iptables and no network. It
+ * is gone afterwards, however this ends. The host's Docker stays as it is. The
+ * images are made here; nothing is downloaded.
  *
  * @module
  */
@@ -27,9 +28,10 @@ const colour = Deno.stdout.isTerminal() && !Deno.noColor;
 const paint = (code: number, text: string) =>
   colour ? `\x1b[${code}m${text}\x1b[0m` : text;
 
+/** How many commands did not do what the text around them says. */
 let surprises = 0;
 
-/** What a command is expected to do: what is shown must not be other than what is told. */
+/** What a command does. */
 type Expected = "works" | "refused" | "fails elsewhere";
 
 async function main(): Promise<void> {
@@ -40,7 +42,7 @@ async function main(): Promise<void> {
   }
 
   const begin = performance.now();
-  // Not before it is known that there can be an engine: loading it says what is skipped without.
+  // Imported only now: without an engine, it says which tests are skipped.
   const { Harness } = await import("../tests/engine/harness.ts");
   const h = await Harness.start();
   try {
@@ -63,7 +65,7 @@ async function show(h: Harness): Promise<void> {
   await h.must("create", "--name", "old", "-v", "/cache", "busybox", "true");
 
   h.plugin = await Plugin.start({
-    // This engine's /run/docker/plugins, so that the plugin can have its real name.
+    // This engine's /run/docker/plugins: the plugin can have its real name.
     socket: `${h.dir}/run/${NAME}.sock`,
     host: `unix://${h.dockerd.socket}`,
     dir: h.dir,
@@ -91,14 +93,14 @@ async function show(h: Harness): Promise<void> {
   );
   await run(h, "refused", "run --volumes-from old busybox");
 
-  title("An image with VOLUME runs where something is mounted there");
+  title("An image with VOLUME runs if something is mounted there");
   await run(h, "refused", "run with-volume");
   await run(h, "works", "run -v /tmp:/data with-volume echo it runs");
 
   title("A container made before the plugin was there");
   await run(h, "refused", "start old");
 
-  title("Images: pulled only where the policy lets them in");
+  title("Images: pulled only if the policy allows them");
   await run(h, "refused", "pull docker");
   await run(h, "refused", "pull index.docker.io/library/docker:dind");
   await run(h, "refused", "pull evil/x:1");

@@ -1,8 +1,10 @@
 /**
- * `deno task dist [--target TRIPLE] [--executable FILE] [-o DIR]`: makes the tarballs, with SHA256SUMS beside them.
+ * `deno task dist [--target TRIPLE] [--executable FILE] [-o DIR]`: makes the
+ * tarballs, with SHA256SUMS beside them.
  *
- * Without `--target` there is one for each kind of host, but for those whose executable can't be made here; they are
- * named. A tarball depends on its content alone: the files have the time of the last commit, or `SOURCE_DATE_EPOCH`.
+ * Without `--target` there is one for each kind of host. If an executable can't
+ * be made here, its host is named and left out. The same content makes the same
+ * tarball: files have the time of the last commit, or `SOURCE_DATE_EPOCH`.
  *
  * @module
  */
@@ -18,7 +20,10 @@ export const TARGETS = [
   "aarch64-unknown-linux-gnu",
 ];
 
-/** What is packed beside the executable and the man page: where it comes from, and its place in the tarball. */
+/**
+ * What is packed beside the executable and the man page: its place here, and
+ * its place in the tarball.
+ */
 const FILES = {
   "LICENSE": "LICENSE",
   "README.md": "README.md",
@@ -36,9 +41,9 @@ const FILES = {
 
 /** What the command line of this tool and of `rpm.ts` says. */
 export interface Wish {
-  /** The kind of host, as Deno names it; undefined where none is named. */
+  /** The kind of host, as Deno names it; undefined if none is named. */
   target?: string;
-  /** An executable that is there already. */
+  /** An executable to pack; by default one is compiled. */
   executable?: string;
   /** Where the result goes. */
   output: string;
@@ -50,9 +55,11 @@ export class Unmakeable extends Error {}
 /**
  * Reads the command line.
  *
- * @param args the arguments
- * @param task the task's name, for the usage
- * @returns what they say; it ends the program where they say nothing that can be done
+ * Ends the program with the usage if it can't be read.
+ *
+ * @param args The arguments.
+ * @param task The task's name, for the usage.
+ * @returns What they say.
  */
 export function readWish(args: string[], task: string): Wish {
   const usage =
@@ -79,10 +86,10 @@ export function readWish(args: string[], task: string): Wish {
 }
 
 /**
- * The processor of a target, as packages name it.
+ * Gives the processor of a target, as packages name it.
  *
- * @param target as `x86_64-unknown-linux-gnu`
- * @returns as `x86_64`
+ * @param target The target, such as `x86_64-unknown-linux-gnu`.
+ * @returns The processor, such as `x86_64`.
  */
 export function archOf(target: string): string {
   return target.slice(0, target.indexOf("-"));
@@ -91,14 +98,16 @@ export function archOf(target: string): string {
 /**
  * Runs a program.
  *
- * @param options of `Deno.Command`
- * @returns what it printed
- * @throws {Unmakeable} with what it complained about, or that it isn't there
+ * @param command The program and its arguments.
+ * @param options Options of `Deno.Command`.
+ * @returns What it printed.
+ * @throws {Unmakeable} If it fails, with what it said; if it isn't there.
  */
 export async function run(
-  [program, ...args]: string[],
+  command: string[],
   options: Deno.CommandOptions = {},
 ): Promise<string> {
+  const [program, ...args] = command;
   const text = new TextDecoder();
   try {
     const { success, stdout, stderr } = await new Deno.Command(program, {
@@ -119,11 +128,11 @@ export async function run(
 /**
  * Makes the tarball for one kind of host.
  *
- * @param target the kind of host
- * @param output the directory that it goes to
- * @param executable what to pack; compiled where none is given
- * @returns the tarball's path
- * @throws {Unmakeable} where it can't be made
+ * @param target The kind of host, as Deno names it.
+ * @param output The directory that it goes to.
+ * @param executable The executable to pack; by default one is compiled.
+ * @returns The tarball's path.
+ * @throws {Unmakeable} If it can't be made.
  */
 export async function makeTarball(
   target: string,
@@ -168,11 +177,12 @@ export async function makeTarball(
 /**
  * Checks an executable that is to be packed.
  *
- * One for another kind of host than this can't be started, so that only its processor is looked at.
+ * One for another kind of host can't be started here: only its processor is
+ * looked at.
  *
  * @param executable The executable.
  * @param target The kind of host that it is for.
- * @throws {Unmakeable} If it isn't there, or is not what `deno task compile` makes.
+ * @throws {Unmakeable} If it isn't there, or isn't the plugin.
  */
 export async function checkExecutable(
   executable: string,
@@ -183,12 +193,12 @@ export async function checkExecutable(
   if (target !== Deno.build.target) return;
   // Without a slash it would be looked for on the PATH.
   const program = await Deno.realPath(executable);
-  const version = await run([program, "--version"], { clearEnv: true })
-    .catch(() => "");
-  if (!version.startsWith(`${project.name} `)) {
+  const said = await run([program, "--version"])
+    .catch((error: Error) => error.message);
+  if (!said.startsWith(`${project.name} `)) {
     throw new Unmakeable(
-      `--executable: ${executable} is no ${project.name}: ` +
-        "name what `deno task compile` made",
+      `--executable: ${executable} is no ${project.name}, its --version says ` +
+        `"${said.split("\n")[0]}": name what \`deno task compile\` made`,
     );
   }
 }
@@ -201,9 +211,9 @@ async function compile(target: string, output: string): Promise<void> {
 }
 
 /**
- * The time of the sources: of the last commit, or `SOURCE_DATE_EPOCH`.
+ * Gives the time of the last commit, or `SOURCE_DATE_EPOCH`.
  *
- * @returns seconds since 1970
+ * @returns Seconds since 1970.
  */
 export async function sourceTime(): Promise<string> {
   const wanted = Deno.env.get("SOURCE_DATE_EPOCH");
@@ -216,7 +226,7 @@ export async function sourceTime(): Promise<string> {
 /**
  * Writes the checksums of all packages in a directory.
  *
- * @param dir the directory; SHA256SUMS in it is replaced
+ * @param dir The directory; SHA256SUMS in it is replaced.
  */
 export async function writeChecksums(dir: string): Promise<void> {
   const names = [...Deno.readDirSync(dir)].map(({ name }) => name)
@@ -226,9 +236,9 @@ export async function writeChecksums(dir: string): Promise<void> {
 }
 
 /**
- * Tells of a package.
+ * Prints the path and the size of a package.
  *
- * @param file its path
+ * @param file Its path.
  */
 export function tell(file: string): void {
   const size = Math.round(Deno.statSync(file).size / 1e6);
@@ -239,7 +249,7 @@ async function main(): Promise<void> {
   const wish = readWish(Deno.args, "dist");
   let made = 0;
   for (const target of wish.target ? [wish.target] : TARGETS) {
-    // A base that is here already is for this machine, unless somebody says otherwise.
+    // DENORT_BIN is for this machine, unless --target names another.
     if (target !== (wish.target ?? Deno.build.target)) {
       Deno.env.delete("DENORT_BIN");
     }

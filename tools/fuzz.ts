@@ -1,9 +1,9 @@
 /**
- * `deno task fuzz --minutes 30`: attacks a real engine with generated requests for as long as is asked, and keeps
- * what gets through under `tests/corpus/`.
+ * `deno task fuzz --minutes 30`: attacks a real engine with generated requests,
+ * and keeps what gets through under `tests/corpus/`.
  *
- * `--seed N` begins where another run began, `--sort volumes` or `--sort doors` attacks one policy alone. `ENGINE`
- * names the engine, as for the tests.
+ * `--seed N` begins where another run began, `--sort volumes` or `--sort doors`
+ * attacks one policy alone. `ENGINE` names the engine, as for the tests.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { volumesTarget } from "../tests/engine/fuzz/volumes.ts";
 import { whyNoEngine } from "../tests/engine/dockerd.ts";
 import { Harness } from "../tests/engine/harness.ts";
 
-/** Runs of this many attacks, so that each engine lives a few minutes and is then replaced by a fresh one. */
+/** After this many attacks, a few minutes, a fresh engine takes over. */
 const ROUND = 10_000;
 
 const TARGETS: Record<string, (h: Harness) => Promise<Target>> = {
@@ -57,7 +57,7 @@ for (
 }
 Deno.exit(hits > 0 ? 1 : 0);
 
-/** One round on a fresh engine; returns how many attacks got through. */
+/** One round on a fresh engine; gives how many attacks got through. */
 async function attack(sort: string, seed: number): Promise<number> {
   const h = await Harness.start({});
   try {

@@ -1,5 +1,6 @@
 /**
- * `deno task rpm [--target TRIPLE] [--executable FILE] [-o DIR]`: makes the RPM, out of the tarball of `deno task dist`.
+ * `deno task rpm [--target TRIPLE] [--executable FILE] [-o DIR]`: makes the RPM,
+ * out of the tarball of `deno task dist`.
  *
  * @module
  */
@@ -24,11 +25,11 @@ const SPEC = new URL(
 /**
  * Makes the RPM for one kind of host, which may be another than this.
  *
- * @param target the kind of host, as Deno names it
- * @param output the directory that it goes to
- * @param executable what to pack; compiled where none is given
- * @returns the RPM's path
- * @throws {Unmakeable} where it can't be made
+ * @param target The kind of host, as Deno names it.
+ * @param output The directory that it goes to.
+ * @param executable The executable to pack; by default one is compiled.
+ * @returns The RPM's path.
+ * @throws {Unmakeable} If it can't be made.
  */
 export async function makeRpm(
   target: string,

@@ -56,7 +56,8 @@ for (const name of ["rpm", "dist"]) {
       [script]: "is no ELF executable",
       [otherMachine]: `is for another processor than ${TARGET}`,
       // It is an executable for this machine, but not ours.
-      [Deno.execPath()]: `is no ${project.name}: name what`,
+      [Deno.execPath()]:
+        `is no ${project.name}, its --version says "deno ${Deno.version.deno}`,
     };
     for (const [file, problem] of Object.entries(cases)) {
       const { code, stderr } = await tool(name, [

@@ -78,7 +78,7 @@ async function compose(
     async [Symbol.asyncDispose]() {
       await h.dockerd.setPlugins([]);
       await listener.close();
-      send[Symbol.dispose]();
+      await send[Symbol.asyncDispose]();
     },
   };
 }

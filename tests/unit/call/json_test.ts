@@ -162,27 +162,27 @@ Deno.test("json: nothing but white space may follow the value", () => {
 
 Deno.test("json: a key that is twice in one object is refused", () => {
   for (
-    const [text, key] of [
-      ['{"a":1,"a":1}', "a"],
-      ['{"a":null,"A":"2","a":[]}', "a"],
-      ['{"a":1,"\\u0061":1}', "a"],
-      ['{"\\/":1,"/":1}', "/"],
-      ['{"":1,"":1}', ""],
-      ['{"1":1,"1":1}', "1"],
-      ['{"__proto__":1,"__proto__":1}', "__proto__"],
-      ['{"a\\"b":1 , "a\\"b" : 2}', 'a"b'],
-      ['{"\\\\":1,"b":2,"\\\\":3}', "\\"],
-      ['{"a":{"b":1,"c":[{"d":1},{"d":1,"d":2}]}}', "d"],
-      ['[{"a":{"b":1},"a":2}]', "a"],
-      ['{"a":{"a":{}},"b":[{"a":1}],"a":1}', "a"],
+    const text of [
+      '{"a":1,"a":1}',
+      '{"a":null,"A":"2","a":[]}',
+      '{"a":1,"\\u0061":1}',
+      '{"\\/":1,"/":1}',
+      '{"":1,"":1}',
+      '{"1":1,"1":1}',
+      '{"__proto__":1,"__proto__":1}',
+      '{"a\\"b":1 , "a\\"b" : 2}',
+      '{"\\\\":1,"b":2,"\\\\":3}',
+      '{"a":{"b":1,"c":[{"d":1},{"d":1,"d":2}]}}',
+      '[{"a":{"b":1},"a":2}]',
+      '{"a":{"a":{}},"b":[{"a":1}],"a":1}',
       // Also if the value that JSON.parse drops is the one that holds them.
-      ['{"a":{"b":1,"b":2},"c":1,"a":0}', "b"],
-      ['{"Labels":{"Foo":"1","Foo":"1"}}', "Foo"],
+      '{"a":{"b":1,"b":2},"c":1,"a":0}',
+      '{"Labels":{"Foo":"1","Foo":"1"}}',
     ]
   ) {
     assertEquals(
       refused(text),
-      `two keys of one object in the body are the same, "${key}": send it once`,
+      "its body has a key twice in one object: send it once",
       text,
     );
   }
@@ -204,13 +204,6 @@ Deno.test("json: keys of different objects, and strings, repeat no key", () => {
   ) {
     assertEquals(parse(text), JSON.parse(text), text);
   }
-});
-
-Deno.test("json: the key in a denial is one printable line", () => {
-  const key = "\\n\\u001b" + "x".repeat(1000);
-  const reason = refused(`{"${key}":1,"${key}":2}`);
-  assert(reason.includes('are the same, "\\u000a\\u001bxxx'), reason);
-  assert(reason.length < 200);
 });
 
 Deno.test("json: no key is special", () => {

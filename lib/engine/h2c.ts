@@ -1,0 +1,96 @@
+/**
+ * Whether an engine can be reached past its authorization plugins.
+ *
+ * From 29.2 on the engine hands gRPC over HTTP/2 to BuildKit before it asks any
+ * plugin (moby's daemon/command/httphandler.go): on a unix socket or plain TCP to
+ * a client that begins with HTTP/2 ("h2c"), behind TLS to one that asks for "h2"
+ * by ALPN. Who is refused HTTP/2 is left with HTTP/1.1, which plugins see.
+ *
+ * @module
+ */
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { EngineEndpoint } from "./address.ts";
+import { EngineError } from "./error.ts";
+
+/** How long the engine may take for its first bytes, in milliseconds. */
+const PATIENCE = 5000;
+
+/** What a client begins with: the preface, and SETTINGS that change nothing (RFC 9113, 3.4). */
+const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\0\0\0\x04\0\0\0\0\0";
+
+/** How many bytes a frame has before its content (RFC 9113, 4.1). */
+const FRAME_HEADER = 9;
+
+/** The type of a frame with settings (RFC 9113, 6.5). */
+const SETTINGS = 4;
+
+/** Deno's word and Node's for the alert `no_application_protocol`. */
+const NO_PROTOCOL = /no_?application_?protocol/i;
+
+/**
+ * Asks whether the other side of an address speaks HTTP/2.
+ *
+ * @param endpoint Where the engine is, or what stands in front of it.
+ * @param patience How long it may take to answer, in milliseconds.
+ * @returns `true` if it answers the beginning of HTTP/2 as RFC 9113 has it, with
+ *   SETTINGS; `false` if it answers anything else or ends the connection.
+ * @throws {EngineError} If it can't be reached, or says nothing in that time.
+ */
+export async function opensHttp2(
+  endpoint: EngineEndpoint,
+  patience = PATIENCE,
+): Promise<boolean> {
+  const socket = open(endpoint);
+  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+  const fail = (reason: string) =>
+    reject(new EngineError(`${endpoint.host}: ${reason}`));
+  let connected = false;
+  let got = "";
+  socket.setEncoding("latin1");
+  socket.on(endpoint.tls ? "secureConnect" : "connect", () => {
+    connected = true;
+    socket.write(PREFACE, "latin1");
+  });
+  socket.on("data", (bytes: string) => {
+    got += bytes;
+    if (got.length >= FRAME_HEADER) resolve(isSettings(got));
+  });
+  // Who hangs up on HTTP/2 speaks something else, or refuses it: so does a TLS
+  // server that says it has no such protocol (RFC 7301, 3.2). Before that, an end
+  // tells nothing.
+  const hangsUp = (reason: string) =>
+    connected || NO_PROTOCOL.test(reason) ? resolve(false) : fail(reason);
+  socket.on("error", ({ message }) => hangsUp(message));
+  socket.on("end", () => hangsUp("hung up"));
+  socket.on("close", () => hangsUp("hung up"));
+  const deadline = setTimeout(
+    () => fail(`no answer to HTTP/2 within ${patience / 1000} s`),
+    patience,
+  );
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(deadline);
+    socket.destroy();
+  }
+}
+
+function open({ to, tls }: EngineEndpoint): Socket {
+  const address = "path" in to ? to : { host: to.hostname, port: to.port };
+  if (!tls) return connect(address);
+  return connectTls({
+    ...address,
+    ...tls,
+    // As in client.ts.
+    ...(!tls.ca && { ca: tls.cert, rejectUnauthorized: false }),
+    ALPNProtocols: ["h2"],
+  });
+}
+
+/** Whether bytes begin with a frame of settings that are no acknowledgement. */
+function isSettings(bytes: string): boolean {
+  const [type, flags, ...stream] = [...bytes.slice(3, FRAME_HEADER)]
+    .map((byte) => byte.charCodeAt(0));
+  return type === SETTINGS && flags === 0 && stream.every((byte) => byte === 0);
+}

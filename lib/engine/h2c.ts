@@ -2,9 +2,11 @@
  * Whether an engine can be reached past its authorization plugins.
  *
  * From 29.2 on the engine hands gRPC over HTTP/2 to BuildKit before it asks any
- * plugin (moby's daemon/command/httphandler.go): on a unix socket or plain TCP to
- * a client that begins with HTTP/2 ("h2c"), behind TLS to one that asks for "h2"
- * by ALPN. Who is refused HTTP/2 is left with HTTP/1.1, which plugins see.
+ * plugin (moby's daemon/command/httphandler.go). It speaks HTTP/2 on a unix socket
+ * or plain TCP to who begins with it ("h2c"), and behind TLS to who asks for "h2"
+ * by ALPN, if systemd passed the listener. (On those that it opens itself
+ * go-connections' sockets/tcp_socket.go takes "h2" back.) Who is refused HTTP/2 is
+ * left with HTTP/1.1, which plugins see.
  *
  * @module
  */

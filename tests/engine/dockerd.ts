@@ -88,6 +88,8 @@ export interface DockerdOptions {
   network?: "private" | "host";
   /** More arguments, as `-H tcp://127.0.0.1:2376`. */
   args?: string[];
+  /** A command that starts it: with a variable, or with a socket that systemd passes. */
+  wrap?: string[];
 }
 
 /** One running dockerd with its own state. */
@@ -210,6 +212,7 @@ export class Dockerd {
     // In a session of its own: what ends the tests, as ^C in a terminal, must not reach what cleans up after them.
     this.#process = new Deno.Command("setsid", {
       args: [
+        ...this.#options.wrap ?? [],
         "bash",
         new URL("dockerd.sh", import.meta.url).pathname,
         dir,

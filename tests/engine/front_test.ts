@@ -3,7 +3,7 @@
  * it, and the engine's own switch, keep that from users, and from nobody what he does in HTTP/1.1.
  */
 
-import { must, run, sleep, whyNo } from "../helpers/programs.ts";
+import { must, run, sleep, which, whyNo } from "../helpers/programs.ts";
 import { unless } from "../helpers/unless.ts";
 import { engineEndpoint } from "../../lib/engine/address.ts";
 import { opensHttp2 } from "../../lib/engine/h2c.ts";
@@ -132,7 +132,8 @@ Deno.test(unless(noHaproxy, {
       await shippedConfig({ "group docker": "group root" }),
     );
     // -dW: a warning is an error.
-    const { code, stderr } = await run(["haproxy", "-dW", "-c", "-f", file]);
+    const program = await which("haproxy") ?? "";
+    const { code, stderr } = await run([program, "-dW", "-c", "-f", file]);
     await Deno.remove(file);
     assertEquals(code, 0, stderr);
   },

@@ -499,7 +499,7 @@ engineTest("front: the engine's own switch", async (t, h) => {
     ]);
     assertEquals(hasSettings(said), true, said);
   });
-}, { wrap: SWITCH });
+}, { wrap: SWITCH, skip: noHttp2 });
 
 engineTest("front: buildx with the engine's own switch", async (_t, h) => {
   await addCliPlugins(`${h.dir}/client`);
@@ -511,7 +511,7 @@ engineTest("front: buildx with the engine's own switch", async (_t, h) => {
     );
     await h.must("buildx", "build", "--load", "-t", "built:1", bind);
   });
-}, { wrap: SWITCH, skip: await whyNoCliPlugins() });
+}, { wrap: SWITCH, skip: noHttp2 ?? await whyNoCliPlugins() });
 
 // -- TLS
 

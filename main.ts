@@ -67,7 +67,13 @@ async function start(args: Args, log: Log): Promise<Listener> {
   const settings = Settings.open(() => loadConfig(args.config));
   const endpoint = engineEndpoint(args);
   const metrics = new Metrics();
-  const lines = createLines({ settings, endpoint, log, metrics });
+  const lines = createLines({
+    settings,
+    endpoint,
+    log,
+    metrics,
+    stateDirectory: Deno.env.get("STATE_DIRECTORY"),
+  });
 
   // The monitor first: an address that is taken must not cost the engine the
   // plugin's socket.
@@ -77,14 +83,18 @@ async function start(args: Args, log: Log): Promise<Listener> {
       version: project.version,
       problem: () => problem(),
       warning: () =>
-        settings.problem &&
-        `the settings could not be read again: ${settings.problem}`,
+        settings.problem
+          ? `the settings could not be read again: ${settings.problem}`
+          : lines.unwatched() &&
+            `the engine's events are not followed: ${lines.unwatched()}`,
       config: () => showConfig(settings.config),
       metrics: () =>
         metrics.format({
           version: project.version,
           generation: settings.generation,
           reloaded: settings.problem === undefined,
+          following: lines.unwatched() === undefined,
+          left: lines.left(),
         }),
     });
   }
@@ -111,12 +121,19 @@ async function start(args: Args, log: Log): Promise<Listener> {
     if (settings.problem === undefined) {
       log.info("settings read again");
       logSettings();
+      lines.settingsChanged();
     } else {
       logLines(settings.problem, log.error);
       log.error("the settings from before stay in force");
     }
   });
-  return listener;
+  return {
+    ...listener,
+    async close() {
+      await listener.close();
+      await lines.close();
+    },
+  };
 }
 
 let stopping = false;

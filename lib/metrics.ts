@@ -19,6 +19,15 @@ export interface Observation {
   seconds: number;
 }
 
+/** What the third line did to a container. */
+export type Deed =
+  | "removed"
+  | "task_removed"
+  | "stopped"
+  | "would_be_removed"
+  | "would_be_stopped"
+  | "failed";
+
 type Verdicts = Record<Observation["verdict"], number>;
 
 /** The state of the plugin when its metrics are read. */
@@ -28,7 +37,14 @@ export interface Standing {
   generation: number;
   /** Whether the last attempt to do so succeeded. */
   reloaded: boolean;
+  /** Whether the third line looks at what the host has. */
+  following: boolean;
+  /** How many containers are left alone that a policy refuses. */
+  left: number;
 }
+
+/** As many services are counted by themselves. */
+const SERVICES = 1000;
 
 /** Upper bounds of the histograms' buckets, in seconds. */
 const BUCKETS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
@@ -64,6 +80,15 @@ export class Metrics {
   readonly #latency = new Histogram();
   readonly #asked = { ok: 0, not_found: 0, failed: 0 };
   readonly #askLatency = new Histogram();
+  readonly #deeds: Record<Deed, number> = {
+    removed: 0,
+    task_removed: 0,
+    stopped: 0,
+    would_be_removed: 0,
+    would_be_stopped: 0,
+    failed: 0,
+  };
+  readonly #services = new Map<string, number>();
 
   /**
    * Counts a verdict.
@@ -92,6 +117,18 @@ export class Metrics {
     this.#askLatency.observe(seconds);
   }
 
+  /** @param deed What the third line did to a container. */
+  acted(deed: Deed): void {
+    this.#deeds[deed]++;
+  }
+
+  /** @param service ID of a service of which a task was removed. */
+  taskRemoved(service: string): void {
+    const isKnown = this.#services.has(service);
+    const name = isKnown || this.#services.size < SERVICES ? service : "others";
+    this.#services.set(name, (this.#services.get(name) ?? 0) + 1);
+  }
+
   /**
    * Writes the counts.
    *
@@ -102,7 +139,9 @@ export class Metrics {
     return [...this.#lines(standing)].join("\n") + "\n";
   }
 
-  *#lines({ version, generation, reloaded }: Standing): Generator<string> {
+  *#lines(
+    { version, generation, reloaded, following, left }: Standing,
+  ): Generator<string> {
     const decisions = "docker_policy_decisions_total";
     yield* head(decisions, "counter", "Verdicts on calls of the engine's API.");
     for (const [endpoint, rules] of this.#decisions) {
@@ -131,6 +170,31 @@ export class Metrics {
       "Time that the engine took to answer.",
     );
     yield* this.#askLatency.lines(askLatency);
+
+    const deeds = "docker_policy_containers_undone_total";
+    yield* head(
+      deeds,
+      "counter",
+      "Containers that a policy refuses, by what was done to them.",
+    );
+    for (const [deed, count] of Object.entries(this.#deeds)) {
+      yield `${deeds}{deed="${deed}"} ${count}`;
+    }
+    const tasks = "docker_policy_tasks_removed_total";
+    yield* head(tasks, "counter", "Tasks that were removed, by service.");
+    for (const [service, count] of this.#services) {
+      yield `${tasks}{service_id="${service}"} ${count}`;
+    }
+    const follows = "docker_policy_following_events";
+    yield* head(follows, "gauge", "Whether the host's containers are watched.");
+    yield `${follows} ${Number(following)}`;
+    const leftAlone = "docker_policy_containers_left_alone";
+    yield* head(
+      leftAlone,
+      "gauge",
+      "Refused containers that ran before, and are left alone.",
+    );
+    yield `${leftAlone} ${left}`;
 
     const config = "docker_policy_config_generation";
     yield* head(config, "gauge", "Times that settings were taken over.");

@@ -3,6 +3,7 @@ import type { Struct } from "./struct.ts";
 
 /** The parts of a service's spec that bring storage or images. */
 export interface ServiceSpec {
+  name: string;
   /** The image of its containers; empty if its tasks are not containers. */
   image: string;
   /** Mount types are in lower case, and never empty. */
@@ -22,6 +23,7 @@ export function readServiceSpec(body: Struct): ServiceSpec {
   const task = body.struct("TaskTemplate");
   const container = task?.struct("ContainerSpec");
   return {
+    name: body.string("Name"),
     image: container?.string("Image") ?? "",
     mounts: container?.structs("Mounts").map(readMount).map((mount) => ({
       ...mount,

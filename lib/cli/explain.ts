@@ -7,6 +7,7 @@ import { InvalidReference } from "../call/reference.ts";
 import { ConfigError } from "../config/document.ts";
 import { loadConfig } from "../config/load.ts";
 import { engineEndpoint } from "../engine/address.ts";
+import { OwnCalls } from "../engine/own_calls.ts";
 import { engineClient } from "../engine/client.ts";
 import { connectEngine, type Engine, EngineError } from "../engine/engine.ts";
 import type { Log } from "../log.ts";
@@ -35,7 +36,9 @@ export async function explain(words: readonly string[]): Promise<boolean> {
       config: loadConfig(args.config),
       engine: noting(
         asked,
-        connectEngine(engineClient(engineEndpoint(args))),
+        connectEngine(
+          engineClient(engineEndpoint(args), { calls: new OwnCalls() }),
+        ),
       ),
       isExempt: exemptionCheck(),
       log: SILENT,

@@ -6,7 +6,6 @@
 import type { ImagesPolicy } from "../policy/rules/images.ts";
 import type { PushPolicy } from "../policy/rules/push.ts";
 import type { VolumesPolicy } from "../policy/volumes.ts";
-import type { Exemptions } from "../verdict/exemptions.ts";
 
 /** Where the settings are looked for. */
 export const CONFIG_FILE = "/etc/docker/docker-policy-plugin.toml";
@@ -18,6 +17,12 @@ export const OLD_FILES = {
   /** docker-image-policy's. */
   images: "/etc/docker/docker-image-policy.json",
 };
+
+/** Users and groups that a policy does not apply to. */
+export interface Exemptions {
+  readonly allowUser: readonly string[];
+  readonly allowGroup: readonly string[];
+}
 
 /** The keys that every section has. */
 export interface CommonKeys extends Exemptions {
@@ -47,7 +52,11 @@ export const FOR_ALL: CommonKeys = {
 
 /** What is in force without any file, and the defaults of these two sections. */
 export const DEFAULTS = {
-  volumes: { ...FOR_ALL, allowClassicBuild: true },
+  volumes: {
+    ...FOR_ALL,
+    allowClassicBuild: true,
+    allowService: [] as readonly string[],
+  },
   push: {
     ...FOR_ALL,
     blockRhel: true,

@@ -24,6 +24,10 @@ function readVolumes(section: SectionReader): Section<"volumes"> {
     ...(section.has("allow-bind") && {
       allowBind: section.strings("allow-bind", [], checkDirectory),
     }),
+    allowService: section.strings(
+      "allow-service",
+      DEFAULTS.volumes.allowService,
+    ),
   };
 }
 
@@ -32,6 +36,9 @@ export function showVolumes(volumes: Section<"volumes">): Shown {
   return {
     "allow-classic-build": volumes.allowClassicBuild,
     ...(volumes.allowBind && { "allow-bind": volumes.allowBind }),
+    ...(volumes.allowService.length > 0 && {
+      "allow-service": volumes.allowService,
+    }),
     ...showCommon(volumes),
   };
 }

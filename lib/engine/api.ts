@@ -1,30 +1,37 @@
 /**
- * The engine's API: questions at a version that both sides know, and their
- * answers as JSON.
+ * The engine's API: questions at a version that both sides know, and their answers
+ * as JSON.
  *
  * @module
  */
 import { olderThan } from "../version.ts";
-import type { EngineAnswer, Send } from "./client.ts";
+import type {
+  EngineAnswer,
+  EngineClient,
+  EngineRequest,
+  EngineStream,
+} from "./client.ts";
 import { isRecord, type Json } from "./decode.ts";
-import { EngineError } from "./error.ts";
+import { EngineError, EngineRefusal } from "./error.ts";
 
 /** The newest API version whose answers are known here. */
 const NEWEST_API = "1.51";
 
-/**
- * Asks one engine. Every method throws {@link EngineError} without an answer.
- */
+/** Asks one engine. Every method throws {@link EngineError} without an answer. */
 export class EngineApi {
-  readonly #send: Send;
-  /**
-   * The newest version that the engine speaks; asked with the first question.
-   */
+  readonly #client: EngineClient;
+  /** The newest version that the engine speaks; asked with the first question. */
   #newest?: Promise<string>;
+  #asksUs = false;
 
-  /** @param send Sends the engine a request. */
-  constructor(send: Send) {
-    this.#send = send;
+  /** @param client Sends the engine requests. */
+  constructor(client: EngineClient) {
+    this.#client = client;
+  }
+
+  /** Whether the engine asked this plugin about the last call of its own. */
+  get asksUs(): boolean {
+    return this.#asksUs;
   }
 
   /** @returns The version in which the engine is asked, such as `1.41`. */
@@ -83,35 +90,75 @@ export class EngineApi {
   }
 
   /**
-   * Removes a thing; it is fine if there is none.
+   * Changes something; it is fine if it is not there.
+   *
+   * @param method HTTP method.
+   * @param path Path behind the version, with its query.
+   * @param body What to send, if anything.
+   * @throws {EngineRefusal} If the engine does not do it.
+   */
+  async change(
+    method: "POST" | "DELETE",
+    path: string,
+    body?: Json,
+  ): Promise<void> {
+    const answer = await this.#send({
+      method,
+      path: `/v${await this.version()}${path}`,
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    const { status } = answer;
+    if (status >= 200 && status <= 304 || status === 404) return;
+    throw new EngineRefusal(
+      status,
+      `${method} ${path} gave HTTP ${status}: ${messageOf(answer.body)}`,
+    );
+  }
+
+  /**
+   * Asks for an answer that goes on.
    *
    * @param path Path behind the version, with its query.
+   * @returns The answer.
    */
-  async remove(path: string): Promise<void> {
-    const { status, body } = await this.#send(
+  async stream(path: string): Promise<EngineStream> {
+    const stream = await this.#client.stream(
       `/v${await this.version()}${path}`,
-      "DELETE",
     );
-    if (status !== 204 && status !== 404) {
-      throw new EngineError(
-        `DELETE ${path} gave HTTP ${status}: ${messageOf(body)}`,
-      );
-    }
+    const { status, wasAsked } = stream;
+    this.#asksUs = wasAsked;
+    if (status === 200) return stream;
+    stream.close();
+    throw new EngineError(`GET ${path} gave HTTP ${status}`);
   }
 
   async #get(path: string): Promise<EngineAnswer> {
-    const answer = await this.#send(`/v${await this.version()}${path}`);
+    const get = async () =>
+      await this.#send({
+        method: "GET",
+        path: `/v${await this.version()}${path}`,
+      });
+    const answer = await get();
     if (answer.apiVersion === "" || answer.apiVersion === await this.#newest) {
       return answer;
     }
     // It is another engine than the one that was asked for its version.
     this.#newest = undefined;
-    return await this.#send(`/v${await this.version()}${path}`);
+    return await get();
+  }
+
+  async #send(request: EngineRequest): Promise<EngineAnswer> {
+    const answer = await this.#client.send(request);
+    this.#asksUs = answer.wasAsked;
+    return answer;
   }
 
   async #negotiate(): Promise<string> {
     try {
-      const { status, apiVersion } = await this.#send("/_ping");
+      const { status, apiVersion } = await this.#send({
+        method: "GET",
+        path: "/_ping",
+      });
       if (status !== 200 || !/^\d+\.\d+$/.test(apiVersion)) {
         throw new EngineError(`the engine's ping gave HTTP ${status}`);
       }

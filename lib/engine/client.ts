@@ -3,13 +3,20 @@
  *
  * @module
  */
-import type { Agent, ClientRequest, IncomingMessage } from "node:http";
-import type { RequestOptions } from "node:https";
+import { Buffer } from "node:buffer";
+import {
+  Agent,
+  type ClientRequest,
+  type IncomingMessage,
+  request,
+} from "node:http";
+import { request as tlsRequest, type RequestOptions } from "node:https";
 import type { EngineEndpoint } from "./address.ts";
-import { EngineError } from "./error.ts";
+import { EngineError, EngineTooMuch } from "./error.ts";
+import type { OwnCalls } from "./own_calls.ts";
 
 /** How long the engine may take for an answer, in milliseconds. */
-const PATIENCE = 5000;
+const PATIENCE = 60_000;
 
 /** How long a connection waits for the next request, in milliseconds. */
 const IDLE_TIME = 10_000;
@@ -18,41 +25,88 @@ const IDLE_TIME = 10_000;
 const IDLE_LIMIT = 16;
 
 /** The longest answer that is read, in characters. */
-const ANSWER_LIMIT = 16 * 1024 * 1024;
+const ANSWER_LIMIT = 32 * 1024 * 1024;
+
+/** A request to the engine's API. */
+export interface EngineRequest {
+  method: "GET" | "POST" | "DELETE";
+  path: string;
+  /** A body, as JSON. */
+  body?: string;
+}
 
 /** An answer of the engine's API. */
 export interface EngineAnswer {
   status: number;
+  /** Whether the engine asked the plugin about the request. */
+  wasAsked: boolean;
   /** The `Api-Version` header: the newest version that the engine speaks. */
   apiVersion: string;
   body: string;
 }
 
-/** Sends the engine a request without a body. */
-export type Send = (
-  path: string,
-  method?: "GET" | "DELETE",
-) => Promise<EngineAnswer>;
+/** Asks one engine. Both throw {@link EngineError} without an answer. */
+export interface EngineClient extends Disposable {
+  /**
+   * @param request The request.
+   * @returns The answer.
+   */
+  send(request: EngineRequest): Promise<EngineAnswer>;
+  /**
+   * Asks for an answer that goes on until the engine ends it.
+   *
+   * @param path Request target of a GET.
+   * @returns The answer.
+   */
+  stream(path: string): Promise<EngineStream>;
+}
+
+/** An answer that goes on. */
+export interface EngineStream extends Omit<EngineAnswer, "body"> {
+  /** Its body, in pieces as they come. */
+  pieces: AsyncIterable<string>;
+  /** Closes the connection. */
+  close(): void;
+}
+
+/** What a client works with. */
+export interface ClientOptions {
+  /** Where its calls are marked as the plugin's own. */
+  calls: OwnCalls;
+  /** How long the engine may take for an answer, in milliseconds. */
+  patience?: number;
+}
 
 /**
  * Makes a client of an engine.
  *
  * @param endpoint Where the engine is.
- * @param patience How long it may take for an answer, in milliseconds.
- * @returns A function that sends requests; it throws {@link EngineError} if
- *   there is no answer in that time. When it is disposed of, kept connections
- *   end.
+ * @param options What it works with.
+ * @returns The client. When it is disposed of, kept connections end.
  */
 export function engineClient(
   endpoint: EngineEndpoint,
-  patience = PATIENCE,
-): Send & AsyncDisposable {
+  { calls, patience = PATIENCE }: ClientOptions,
+): EngineClient {
   const options = requestOptions(endpoint);
-  let http: ReturnType<typeof loadHttp> | undefined;
+  const begin = endpoint.tls ? tlsRequest : request;
+  // Only connections to a unix socket are kept. Behind a TCP address there can be
+  // another host a moment later, and who knows what stands between.
+  const agent = "path" in endpoint.to
+    ? new Agent({
+      keepAlive: true,
+      maxFreeSockets: IDLE_LIMIT,
+      timeout: IDLE_TIME,
+    })
+    : false;
 
-  async function send(path: string, method = "GET"): Promise<EngineAnswer> {
-    const { request, agent } = await (http ??= loadHttp(endpoint));
-    let sent: ClientRequest;
+  /** Sends a request, and waits for the head of its answer. */
+  async function head(
+    { method, path, body }: EngineRequest,
+    isKept: boolean,
+  ): Promise<{ response: IncomingMessage; wasAsked: boolean }> {
+    const call = calls.begin(method, path);
+    let sent!: ClientRequest;
     let isLate = false;
     const deadline = setTimeout(() => {
       isLate = true;
@@ -61,59 +115,88 @@ export function engineClient(
       sent.reusedSocket = false;
       sent.destroy();
     }, patience);
-    const responseOver = (agent: Agent | false) => {
-      sent = request({ ...options, agent, method, path });
-      return new Promise<IncomingMessage>((resolve, reject) =>
-        sent.on("response", resolve).on("error", reject).end()
-      );
-    };
     try {
-      const response = await responseOver(agent).catch((error) => {
-        // The engine has ended the kept connection: it was restarted. No
-        // request sent here does harm when it is sent twice.
-        if (sent.reusedSocket) return responseOver(false);
-        throw error;
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        sent = begin({
+          ...options,
+          agent: isKept ? agent : false,
+          method,
+          path,
+          headers: {
+            ...call.headers,
+            ...(body !== undefined && {
+              "Content-Type": "application/json",
+              "Content-Length": Buffer.byteLength(body),
+            }),
+          },
+        });
+        sent.on("response", resolve).on("error", reject).end(body);
       });
-      return {
-        status: response.statusCode ?? 0,
-        apiVersion: String(response.headers["api-version"] ?? ""),
-        body: await readBody(response),
-      };
+      return { response, wasAsked: call.wasAsked() };
     } catch (error) {
-      throw new EngineError(
-        isLate
-          ? `${endpoint.host} did not answer within ${patience / 1000} s`
-          : `${endpoint.host}: ${reasonOf(error)}`,
-      );
+      // The engine has ended the kept connection: it was restarted. No request
+      // sent here does harm if it is sent twice.
+      if (sent.reusedSocket && isKept && !isLate) {
+        return await head({ method, path, body }, false);
+      }
+      throw isLate ? late() : error;
     } finally {
       clearTimeout(deadline);
+      call.end();
     }
   }
 
-  return Object.assign(send, {
-    async [Symbol.asyncDispose]() {
-      const { agent } = await http ?? {};
-      if (agent) agent.destroy();
-    },
-  });
-}
+  function late(): EngineError {
+    return new EngineError(
+      `${endpoint.host} did not answer within ${patience / 1000} s`,
+    );
+  }
 
-/**
- * Loads Node's HTTP client. It is loaded with the first request, since it would
- * take as long as the rest of the plugin's start.
- */
-async function loadHttp({ to, tls }: EngineEndpoint) {
-  const { Agent, request } =
-    await (tls ? import("node:https") : import("node:http"));
-  // Only connections to a unix socket are kept. Behind a TCP address there can
-  // be another host a moment later, and who knows what stands between.
-  const agent = "path" in to &&
-    new Agent({
-      keepAlive: true,
-      maxFreeSockets: IDLE_LIMIT,
-      timeout: IDLE_TIME,
-    });
-  return { request, agent };
+  function problem(error: unknown): EngineError {
+    if (error instanceof AnswerTooLong) {
+      return new EngineTooMuch(`${endpoint.host}: the answer is too long`);
+    }
+    return error instanceof EngineError
+      ? error
+      : new EngineError(`${endpoint.host}: ${reasonOf(error)}`);
+  }
+
+  return {
+    async send(request) {
+      try {
+        const { response, wasAsked } = await head(request, true);
+        return {
+          status: response.statusCode ?? 0,
+          wasAsked,
+          apiVersion: String(response.headers["api-version"] ?? ""),
+          body: await readBody(response, patience, late),
+        };
+      } catch (error) {
+        throw problem(error);
+      }
+    },
+
+    async stream(path) {
+      try {
+        const { response, wasAsked } = await head(
+          { method: "GET", path },
+          false,
+        );
+        response.setEncoding("utf8");
+        return {
+          status: response.statusCode ?? 0,
+          wasAsked,
+          apiVersion: String(response.headers["api-version"] ?? ""),
+          pieces: response,
+          close: () => response.destroy(),
+        };
+      } catch (error) {
+        throw problem(error);
+      }
+    },
+
+    [Symbol.dispose]: () => agent && agent.destroy(),
+  };
 }
 
 function requestOptions({ to, tls }: EngineEndpoint): RequestOptions {
@@ -129,14 +212,25 @@ function requestOptions({ to, tls }: EngineEndpoint): RequestOptions {
   };
 }
 
-async function readBody(response: IncomingMessage): Promise<string> {
+async function readBody(
+  response: IncomingMessage,
+  patience: number,
+  late: () => EngineError,
+): Promise<string> {
   let body = "";
-  for await (const piece of response.setEncoding("utf8")) {
-    body += piece;
-    if (body.length > ANSWER_LIMIT) throw new Error("it answers without end");
+  const deadline = setTimeout(() => response.destroy(late()), patience);
+  try {
+    for await (const piece of response.setEncoding("utf8")) {
+      body += piece;
+      if (body.length > ANSWER_LIMIT) throw new AnswerTooLong();
+    }
+  } finally {
+    clearTimeout(deadline);
   }
   return body;
 }
+
+class AnswerTooLong extends Error {}
 
 function reasonOf(error: unknown): string {
   const { code = "", message } = error as Error & { code?: string };

@@ -18,23 +18,6 @@ import type {
 export type Json = Record<string, unknown>;
 
 /**
- * Reads what `GET /containers/{id}/json` shows.
- *
- * @param container The answer.
- * @param path The path asked for, to be named in an error.
- * @returns The container.
- * @throws {EngineError} If it has something else where a list belongs.
- */
-export function containerFacts(container: Json, path: string): ContainerFacts {
-  return {
-    id: text(container.Id),
-    created: Date.parse(text(container.Created)),
-    names: [nameOf(container.Name)],
-    mounts: mountsOf(container, path),
-  };
-}
-
-/**
  * Reads an element of what `GET /containers/json` shows.
  *
  * @param container The element.
@@ -42,21 +25,24 @@ export function containerFacts(container: Json, path: string): ContainerFacts {
  * @returns The container.
  * @throws {EngineError} If it has something else where a list belongs.
  */
-export function listedContainerFacts(
+export function containerFacts(
   container: Json,
   path: string,
 ): ContainerFacts {
   return {
     id: text(container.Id),
     created: Number(container.Created) * 1000,
-    names: array(container.Names, path).map(nameOf),
+    names: array(container.Names, path)
+      .map((name) => text(name).replace(/^\//, "")),
+    running: RUNNING.has(text(container.State)),
+    image: text(container.Image),
+    labels: record(container.Labels) as Record<string, string>,
     mounts: mountsOf(container, path),
   };
 }
 
-function nameOf(name: unknown): string {
-  return text(name).replace(/^\//, "");
-}
+/** `State` in moby's daemon/container/state.go. */
+const RUNNING = new Set(["running", "paused", "restarting"]);
 
 function mountsOf(container: Json, path: string): ContainerFacts["mounts"] {
   return records(container.Mounts, path).map((mount) => ({
@@ -118,6 +104,7 @@ export function listedImage(image: Json, path: string): ListedImage {
  */
 export function serviceFacts(service: Json): ServiceFacts {
   return {
+    id: text(service.ID),
     spec: specOf(service.Spec),
     ...(isRecord(service.PreviousSpec) && {
       previousSpec: specOf(service.PreviousSpec),
@@ -129,6 +116,7 @@ function specOf(value: unknown): ServiceSpec {
   const task = record(record(value).TaskTemplate);
   const container = record(task.ContainerSpec);
   return {
+    name: text(record(value).Name),
     image: text(container.Image),
     mounts: records(container.Mounts, "/services").map((mount) => ({
       type: serviceMountType(text(mount.Type)),

@@ -5,16 +5,15 @@
  */
 import type { Platform } from "../call/platform.ts";
 import { EngineApi } from "./api.ts";
-import type { Send } from "./client.ts";
+import type { EngineClient } from "./client.ts";
+import { listedImage, record, records, serviceFacts, text } from "./decode.ts";
+import { EngineRefusal } from "./error.ts";
 import {
-  containerFacts,
-  listedContainerFacts,
-  listedImage,
-  record,
-  records,
-  serviceFacts,
-  text,
-} from "./decode.ts";
+  type ContainerEvent,
+  EVENTS_PATH,
+  type EventStream,
+  readEvents,
+} from "./event_stream.ts";
 import type {
   ContainerFacts,
   ImageFacts,
@@ -27,19 +26,36 @@ import {
   inspectsPlatforms,
   keepsPlatforms,
 } from "./images.ts";
+import { findContainers, findListed, listContainers } from "./containers.ts";
+import { scaleToZero } from "./services.ts";
 
-export { EngineError } from "./error.ts";
+export { EngineError, EngineTooMuch } from "./error.ts";
+export type { ContainerEvent, EventStream };
 export type { ContainerFacts, ImageFacts, ListedImage, ServiceFacts };
 
 /** Every function throws {@link EngineError} if there is no usable answer. */
 export interface Engine {
   /**
    * @param name Container name or ID, or the beginning of one.
-   * @returns Its inspect, or undefined if the engine knows none.
+   * @returns The containers that the engine may take it for, the one that it means
+   *   now first (`GetContainer` in moby's daemon/container.go): a name can also be
+   *   the beginning of another's ID, and means that one as soon as its bearer is
+   *   renamed or gone.
    */
-  inspectContainer(name: string): Promise<ContainerFacts | undefined>;
-  /** @returns All containers, running or not. */
-  listContainers(): Promise<ContainerFacts[]>;
+  findContainers(name: string): Promise<ContainerFacts[]>;
+  /**
+   * @param id Container ID.
+   * @returns The container, or undefined if it is gone.
+   */
+  findContainer(id: string): Promise<ContainerFacts | undefined>;
+  /**
+   * @param id Container ID.
+   * @returns When it was made, in milliseconds since 1970; 0 if it is gone. Waits
+   *   for the container's lock.
+   */
+  madeAt(id: string): Promise<number>;
+  /** @returns All containers, running or not, the newest first. */
+  listContainers(): AsyncIterable<ContainerFacts>;
   /**
    * @param name Image reference or ID.
    * @param platform Which of several images behind the name; without one, the
@@ -80,6 +96,43 @@ export interface Engine {
    * @param id Its ID.
    */
   removeContainer(id: string): Promise<void>;
+  /**
+   * Stops a container at once, and makes sure that the engine does not start it
+   * again by itself.
+   *
+   * @param id Its ID.
+   */
+  stopForGood(id: string): Promise<void>;
+  /**
+   * Removes a volume that nothing uses, unless it is older than the container that
+   * it was found in.
+   *
+   * @param name Its name.
+   * @param since When that container was made, in milliseconds since 1970.
+   */
+  removeVolume(name: string, since: number): Promise<void>;
+  /**
+   * @param id Container ID.
+   * @returns Whether it is a task of a swarm, by the engine's own mark.
+   */
+  isTask(id: string): Promise<boolean>;
+  /**
+   * @param id ID of a task's container.
+   * @returns The image as its service names it; empty if it is gone. Waits for
+   *   the container's lock.
+   */
+  taskImage(id: string): Promise<string>;
+  /**
+   * Makes a service have no tasks. Does nothing on a host that is no manager.
+   *
+   * @param id Its ID.
+   * @returns Whether it had to be changed.
+   */
+  scaleToZero(id: string): Promise<boolean>;
+  /** @returns What happens to containers from now on, until the engine ends. */
+  followContainers(): Promise<EventStream>;
+  /** @returns Whether the engine asked this plugin about the last question. */
+  asksUs(): boolean;
   /** @returns The engine's own version, such as `28.5.2`. */
   serverVersion(): Promise<string>;
   /** @returns Whether it can keep images of several platforms behind a name. */
@@ -89,25 +142,27 @@ export interface Engine {
 }
 
 /**
- * Makes an engine that can be asked out of a way to send it requests.
+ * Makes an engine that can be asked.
  *
- * @param send Sends the engine a request; throws {@link EngineError}.
+ * @param client Sends the engine requests.
  * @returns The engine.
  */
-export function connectEngine(send: Send): Engine {
-  const api = new EngineApi(send);
+export function connectEngine(client: EngineClient): Engine {
+  const api = new EngineApi(client);
   return {
-    async inspectContainer(name) {
-      const path = `/containers/${encodeURIComponent(name)}/json`;
-      const container = await api.inspect(path);
-      return container && containerFacts(container, path);
+    findContainers: (name) => findContainers(api, name),
+
+    async findContainer(id) {
+      const [container] = await findListed(api, { id: [id] });
+      return container;
     },
 
-    async listContainers() {
-      const path = "/containers/json?all=1";
-      return records(await api.ask(path), path)
-        .map((container) => listedContainerFacts(container, path));
+    async madeAt(id) {
+      const container = await api.inspect(`/containers/${id}/json`);
+      return container ? Date.parse(text(container.Created)) : 0;
     },
+
+    listContainers: () => listContainers(api),
 
     inspectImage: (name, platform) => inspectImage(api, name, platform),
 
@@ -136,8 +191,57 @@ export function connectEngine(send: Send): Engine {
     },
 
     async removeContainer(id) {
-      await api.remove(`/containers/${encodeURIComponent(id)}?v=1&force=1`);
+      await api.change(
+        "DELETE",
+        `/containers/${encodeURIComponent(id)}?v=1&force=1`,
+      );
     },
+
+    async stopForGood(id) {
+      const path = `/containers/${encodeURIComponent(id)}`;
+      try {
+        await api.change("POST", `${path}/update`, {
+          RestartPolicy: { Name: "no" },
+        });
+      } catch (error) {
+        // With --rm there is no restart policy, and none can be set.
+        if (!(error instanceof EngineRefusal)) throw error;
+      }
+      await api.change("POST", `${path}/stop?t=0`);
+    },
+
+    async removeVolume(name, since) {
+      const path = `/volumes/${encodeURIComponent(name)}`;
+      const volume = await api.inspect(path);
+      if (!volume || Date.parse(text(volume.CreatedAt)) < since) return;
+      try {
+        await api.change("DELETE", path);
+      } catch (error) {
+        // Another container uses it.
+        if (!(error instanceof EngineRefusal && error.status === 409)) {
+          throw error;
+        }
+      }
+    },
+
+    async isTask(id) {
+      const filters = { "id": [id], "is-task": ["true"] };
+      return (await findListed(api, filters)).length > 0;
+    },
+
+    async taskImage(id) {
+      const container = await api.inspect(`/containers/${id}/json`);
+      return text(record(container?.Config).Image);
+    },
+
+    scaleToZero: (id) => scaleToZero(api, id),
+
+    async followContainers() {
+      const { pieces, close } = await api.stream(EVENTS_PATH);
+      return { events: readEvents(pieces), close };
+    },
+
+    asksUs: () => api.asksUs,
 
     async serverVersion() {
       return text(record(await api.ask("/version")).Version);

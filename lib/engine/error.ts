@@ -6,3 +6,17 @@ export class EngineError extends Error {
     this.name = "EngineError";
   }
 }
+
+/** The engine does not do what it is told. */
+export class EngineRefusal extends EngineError {
+  /**
+   * @param status HTTP status of its answer.
+   * @param problem Which call, and its words.
+   */
+  constructor(readonly status: number, problem: string) {
+    super(problem);
+  }
+}
+
+/** The engine's answer is longer than anything that is legitimate. */
+export class EngineTooMuch extends EngineError {}

@@ -6,15 +6,28 @@
 import type { Platform } from "../call/platform.ts";
 import type { ServiceSpec } from "../call/service.ts";
 
-/** A container, as its inspect and the engine's list show it. */
+/**
+ * A container, as the engine's list shows it. Its inspect would wait for the
+ * container's lock, which `docker cp` holds for as long as its client likes.
+ */
 export interface ContainerFacts {
   id: string;
-  /** Its names, without the slash that the API writes in front. */
+  /**
+   * Its names, without the slash that the API writes in front; those that links
+   * give it (`other/alias`) too.
+   */
   names: string[];
   /**
-   * When it was made, in milliseconds since 1970; a list tells whole seconds.
+   * When it was made, in milliseconds since 1970, rounded down to whole
+   * seconds.
    */
   created: number;
+  /** Whether a process of it runs or is paused. */
+  running: boolean;
+  /** The image's name as its maker gave it, or its ID if that moved on. */
+  image: string;
+  /** What its maker or its image chose to say; of a task, swarm's word too. */
+  labels: Record<string, string>;
   /** Everything mounted into it, however it came about. */
   mounts: {
     type: string;
@@ -53,6 +66,7 @@ export interface ListedImage {
 
 /** A service's inspect. */
 export interface ServiceFacts {
+  id: string;
   spec: ServiceSpec;
   previousSpec?: ServiceSpec;
 }

@@ -12,7 +12,7 @@ import {
 import type { Call } from "../call/call.ts";
 import { readServiceSpec, type ServiceSpec } from "../call/service.ts";
 import { Unreadable } from "../call/unreadable.ts";
-import { ALLOW, type Decision } from "./decision.ts";
+import { ALLOW, type Decision, deny } from "./decision.ts";
 import { shown } from "../text.ts";
 import {
   checkAllTags,
@@ -107,12 +107,31 @@ function decideServiceSpec(policy: ImagesPolicy, spec: ServiceSpec): Decision {
     const decision = decideName(policy, spec.pluginRemote);
     if (!decision.allow) return decision;
   }
-  // An ID is never pulled: pullImage in moby's
-  // daemon/cluster/executor/container/adapter.go.
-  if (spec.image === "" || /^sha256:[0-9a-f]{64}$/.test(spec.image)) {
-    return ALLOW;
-  }
+  if (spec.image === "" || IMAGE_ID.test(spec.image)) return ALLOW;
   return decideName(policy, spec.image);
+}
+
+/**
+ * An ID is never pulled: pullImage in moby's
+ * daemon/cluster/executor/container/adapter.go.
+ */
+const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
+
+/**
+ * Decides on the image of a swarm's task that came to this host.
+ *
+ * @param policy The administrator's settings.
+ * @param image The image as the task's service names it; empty if it is gone.
+ * @returns The decision.
+ */
+export function decideTaskImage(policy: ImagesPolicy, image: string): Decision {
+  if (image === "" || IMAGE_ID.test(image)) return ALLOW;
+  try {
+    return decideName(policy, image);
+  } catch (error) {
+    if (error instanceof Unreadable) return deny("unreadable", error.message);
+    throw error;
+  }
 }
 
 function decideName(policy: ImagesPolicy, name: string): Decision {

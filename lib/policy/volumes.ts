@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { usesBuildKit } from "../call/build.ts";
 import type { Call } from "../call/call.ts";
 import { readMount } from "../call/mount.ts";
 import { parsePlatform, type Platform } from "../call/platform.ts";
@@ -23,7 +24,7 @@ import {
 } from "./rules/covered.ts";
 import { cleanPath } from "./rules/paths.ts";
 import {
-  checkServiceImage,
+  checkServiceName,
   checkTemplates,
   serviceCoveredPaths,
 } from "./rules/services.ts";
@@ -48,6 +49,8 @@ export interface VolumesPolicy {
    * any one. Undefined if they may come from anywhere.
    */
   readonly allowBind?: readonly string[];
+  /** Names of services whose tasks may have volumes. */
+  readonly allowService: readonly string[];
 }
 
 /**
@@ -93,7 +96,7 @@ export async function decideVolumes(
  *
  * @param policy The administrator's settings.
  * @param name What to call the container.
- * @param containers Its inspect, and those of others that the name may mean.
+ * @param containers The container, and others that the name may mean.
  * @returns The decision.
  */
 export async function decideContainer(
@@ -203,14 +206,9 @@ async function decideNamedContainer(
   name: string,
   engine: Engine,
 ): Promise<Decision> {
-  const container = await engine.inspectContainer(name);
-  if (!container) return ALLOW; // The engine's own 404 is the right answer.
-  // A name can be the beginning of another's ID, and mean that one as soon as
-  // its bearer is renamed or gone (GetContainer in moby's daemon/container.go).
-  const namesakes = /^[0-9a-f]+$/.test(name) && container.names.includes(name)
-    ? (await engine.listContainers()).filter(({ id }) => id.startsWith(name))
-    : [];
-  return await decideContainer(policy, name, container, ...namesakes);
+  // If there is none, the engine's own 404 is the right answer.
+  const containers = await engine.findContainers(name);
+  return await decideContainer(policy, name, ...containers);
 }
 
 async function decideServiceCreate(
@@ -245,7 +243,9 @@ async function decideServiceSpec(
   current: ServiceSpec | undefined,
   engine: Engine,
 ): Promise<Decision> {
-  const denied = checkMounts(spec.mounts) ??
+  const denied = checkServiceName(spec.name, policy.allowService) ??
+    checkServiceName(current?.name ?? "", policy.allowService) ??
+    checkMounts(spec.mounts) ??
     (policy.allowBind && checkTemplates(spec.mounts));
   if (denied) return denied;
   const binds = spec.mounts.filter(({ type }) => type === "bind");
@@ -253,19 +253,23 @@ async function decideServiceSpec(
   if (!sources.allow) return sources;
   if (spec.image === "") return ALLOW; // No container task.
 
-  const covered = serviceCoveredPaths(spec.mounts);
-  if (current?.image === spec.image) {
-    const before = serviceCoveredPaths(current.mounts);
-    if (before.isSubsetOf(covered)) return ALLOW;
+  // What arrives as a task is decided on by the host that runs it: an image that
+  // is not here, or a tag that is another image by then, can't be looked at now.
+  let image;
+  try {
+    image = await engine.inspectImage(spec.image);
+  } catch (error) {
+    if (error instanceof Unreadable) return ALLOW;
+    throw error;
   }
-  const image = await engine.inspectImage(spec.image);
-  return checkServiceImage(spec.image, image, covered) ?? ALLOW;
+  const covered = serviceCoveredPaths(spec.mounts);
+  return checkImageVolumes(spec.image, image?.volumes ?? [], covered) ?? ALLOW;
 }
 
 function decideBuild(policy: VolumesPolicy, call: Call): Decision {
-  const usesBuildKit = call.query.get("version") === "2" &&
-    !call.mayHaveHiddenBody;
-  return policy.allowClassicBuild ? ALLOW : checkBuild(usesBuildKit) ?? ALLOW;
+  return policy.allowClassicBuild
+    ? ALLOW
+    : checkBuild(usesBuildKit(call)) ?? ALLOW;
 }
 
 /**

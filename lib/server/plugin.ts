@@ -5,7 +5,6 @@
  */
 import { STATUS_CODE } from "@std/http";
 import type { Log } from "../log.ts";
-import { ALLOW } from "../policy/decision.ts";
 import { shown } from "../text.ts";
 import type { Lines } from "../verdict/lines.ts";
 import {
@@ -64,7 +63,7 @@ const SHORT = 64 * 1024;
  * @returns The handler.
  */
 export function pluginHandler(
-  { firstLine, secondLine }: Lines,
+  { firstLine, secondLine, activated }: Lines,
   log: Log,
 ): PluginHandler {
   /** How much of long messages is held now, in bytes. */
@@ -93,6 +92,7 @@ export function pluginHandler(
   ): Promise<PluginResponse> {
     switch (method === "POST" ? path : "") {
       case "/Plugin.Activate":
+        activated();
         return ok('{"Implements":["authz"]}');
       case "/AuthZPlugin.AuthZReq": {
         const decision = await firstLine(readAuthzRequest(message));
@@ -100,10 +100,7 @@ export function pluginHandler(
       }
       case "/AuthZPlugin.AuthZRes": {
         const response = readAuthzResponse(message);
-        const decision = secondLine.concerns(response.request)
-          ? await secondLine.decide(response)
-          : ALLOW;
-        return ok(formatDecision(decision));
+        return ok(formatDecision(await secondLine(response)));
       }
       default:
         return { status: STATUS_CODE.NotFound, body: formatError("not found") };

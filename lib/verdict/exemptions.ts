@@ -4,11 +4,8 @@
  * @module
  */
 
-/** Users and groups that a policy does not apply to. */
-export interface Exemptions {
-  readonly allowUser: readonly string[];
-  readonly allowGroup: readonly string[];
-}
+import type { Route, Section } from "../call/endpoints.ts";
+import type { Config, Exemptions } from "../config/config.ts";
 
 /**
  * Says whether a user is exempt from a policy. The user is the AuthZ request's:
@@ -18,6 +15,28 @@ export type IsExempt = (
   user: string,
   exemptions: Exemptions,
 ) => Promise<boolean>;
+
+/**
+ * Lists the policies that a user is exempt from.
+ *
+ * @param options The settings, and the check.
+ * @param user The AuthZ request's user.
+ * @param route The row of the endpoint table that the call matched.
+ * @returns Those of the row's policies that are on and don't apply to the user.
+ * @throws {IdentityError} If the user's groups can't be told.
+ */
+export async function exemptSections(
+  { config, isExempt }: { config: Config; isExempt: IsExempt },
+  user: string,
+  { endpoint }: Route,
+): Promise<Section[]> {
+  const sections: Section[] = [];
+  for (const section of endpoint.policies) {
+    const policy = config[section];
+    if (policy && await isExempt(user, policy)) sections.push(section);
+  }
+  return sections;
+}
 
 /** Looks up the groups of a user of this host, through NSS. */
 export type LookUpGroups = (user: string) => Promise<readonly string[]>;

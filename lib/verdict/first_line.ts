@@ -24,15 +24,19 @@ import { shown } from "../text.ts";
 import { describe } from "./describe.ts";
 import { IdentityError } from "./exemptions.ts";
 import type { LineOptions } from "./options.ts";
+import type { ThirdLine } from "./third_line.ts";
 
 /** What the first line works with. */
 export interface FirstLineOptions extends LineOptions {
+  /** Recognizes the plugin's own calls to the engine, which need no verdict. */
+  readonly isOwnCall?: (request: AuthzRequest) => boolean;
+  /** Told of each call of somebody's: it shows that the engine is up. */
+  readonly heard?: () => void;
+  /** Waits until somebody looks at what the host has. */
+  readonly arrived?: () => Promise<void>;
   /** Told of every verdict. */
   readonly observe?: (observation: Observation) => void;
 }
-
-/** Has the last word on a guarded call that no policy refuses. */
-export type Admit = (request: AuthzRequest, route: Route) => Promise<Decision>;
 
 /** Decides whether the engine may serve a call; it never throws. */
 export type FirstLine = (request: AuthzRequest) => Promise<Decision>;
@@ -41,20 +45,25 @@ export type FirstLine = (request: AuthzRequest) => Promise<Decision>;
  * Makes the first line.
  *
  * @param options What it works with.
- * @param admit Has the last word on a guarded call that no policy refuses.
+ * @param thirdLine Is told of guarded calls that may go on.
  * @returns The first line. Whatever goes wrong in it is a denial, and is
  *   logged.
  */
 export function createFirstLine(
   options: FirstLineOptions,
-  admit?: Admit,
+  thirdLine?: Pick<ThirdLine, "allowed">,
 ): FirstLine {
-  const { engine, isExempt, log, observe } = options;
+  const { engine, isExempt, isOwnCall, log, observe } = options;
 
   return async (request) => {
     const started = performance.now();
+    if (isOwnCall?.(request)) return ALLOW;
+    options.heard?.();
     const route = routeOf(request);
-    if (route) return await decideGuarded(request, route, started);
+    if (route) {
+      await options.arrived?.();
+      return await decideGuarded(request, route, started);
+    }
     conclude(request, "other", started);
     return ALLOW;
   };
@@ -68,12 +77,14 @@ export function createFirstLine(
     let denial: Denial | undefined;
     let enforced = true;
     const reasons: string[] = [];
+    const exempt: Section[] = [];
     try {
       for (const section of route.endpoint.policies) {
         const policy = config[section];
         if (!policy) continue;
         if (await isExempt(request.user, policy)) {
           reasons.push(`${shown(request.user)} is exempt from [${section}]`);
+          exempt.push(section);
           continue;
         }
         const decision = await decideSection(section, config, request, route);
@@ -97,8 +108,7 @@ export function createFirstLine(
     }
     conclude(request, route.endpoint.name, started, denial, enforced);
     if (denial && enforced) return denial;
-    const admitted = await admit?.(request, route) ?? ALLOW;
-    if (!admitted.allow) return admitted;
+    await thirdLine?.allowed(request, route, exempt);
     return reasons.length > 0 ? allow(reasons.join("; ")) : ALLOW;
   }
 

@@ -1,17 +1,25 @@
 /**
- * The lines that decide on calls, put together.
+ * The lines that decide on calls, put together. This is loaded when the first
+ * message has come: an engine's first question is who we are, and that can be
+ * answered before.
  *
  * @module
  */
 import type { Settings } from "../config/settings.ts";
 import type { EngineEndpoint } from "../engine/address.ts";
-import { engineClient, type Send } from "../engine/client.ts";
+import { type EngineClient, engineClient } from "../engine/client.ts";
 import { connectEngine, type Engine } from "../engine/engine.ts";
+import { Presence } from "../engine/presence.ts";
+import { OwnCalls } from "../engine/own_calls.ts";
+import type { AuthzRequest } from "../call/authz.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { exemptionCheck } from "./exemptions.ts";
 import { createFirstLine, type FirstLine } from "./first_line.ts";
+import { follow } from "./follow.ts";
+import { Kept } from "./kept.ts";
 import { createSecondLine, type SecondLine } from "./second_line.ts";
+import { createThirdLine } from "./third_line.ts";
 
 /** What decides on calls. */
 export interface Lines {
@@ -19,57 +27,125 @@ export interface Lines {
   firstLine: FirstLine;
   /** When it has, before the client has the answer. */
   secondLine: SecondLine;
+  /** To be called if the engine asks who we are, as it does at its start. */
+  activated(): void;
+}
+
+/** The same, with the engine that they ask, and the watch over what it has. */
+export interface AllLines extends Lines {
+  engine: Engine;
+  /** @returns Why nobody looks at what the host has, if nobody does. */
+  unwatched(): string | undefined;
+  /** @returns How many containers are left alone that a policy refuses. */
+  left(): number;
+  /** Looks at all containers again: the settings are other ones now. */
+  settingsChanged(): Promise<void>;
+  /** Writes down until when the host was watched. */
+  close(): Promise<void>;
 }
 
 /**
  * Puts the lines together.
  *
- * @param options The settings, read anew for each call, where the engine is,
- *   and what is told of verdicts and questions.
- * @returns What decides on calls, and the engine that is asked.
+ * @param options The settings, read anew for each call, where the engine is, what
+ *   is told of verdicts and questions, and the directory for what outlives the
+ *   process.
+ * @returns What decides on calls.
  */
 export function createLines(
-  { settings, endpoint, log, metrics }: {
+  { settings, endpoint, log, metrics, stateDirectory }: {
     settings: Settings;
     endpoint: EngineEndpoint;
     log: Log;
     metrics: Metrics;
+    stateDirectory: string | undefined;
   },
-): Lines & { engine: Engine } {
-  const engine = connectEngine(timed(engineClient(endpoint), metrics));
+): AllLines {
+  const calls = new OwnCalls();
+  const engine = connectEngine(
+    timed(engineClient(endpoint, { calls }), metrics),
+  );
+  const presence = new Presence(endpoint);
+  const heard = () => {
+    presence.heard();
+    following.hurry();
+  };
+  const kept = Kept.open(stateDirectory);
+  if (kept.problem) log.error(kept.problem);
   const options = {
     get config() {
       return settings.config;
     },
     engine,
     isExempt: exemptionCheck(),
+    isOwnCall: (request: AuthzRequest) => calls.recognize(request),
+    heard,
+    kept,
     log,
+    metrics,
     observe: metrics.decided.bind(metrics),
+    arrived: () => following.arrived(),
   };
-  const secondLine = createSecondLine(options);
-  const firstLine = createFirstLine(options, secondLine.admit);
-  return { firstLine, secondLine, engine };
+  const thirdLine = createThirdLine(options);
+  const following = follow({
+    engine,
+    thirdLine,
+    log,
+    isWanted: () =>
+      [settings.config.volumes, settings.config.images].some(Boolean),
+    presence,
+  });
+  return {
+    firstLine: createFirstLine(
+      { ...options, arrived: following.arrived },
+      thirdLine,
+    ),
+    secondLine: createSecondLine(options, thirdLine),
+    activated() {
+      // An engine asks so at its start, or if it is told of the plugin.
+      if (following.problem() !== undefined) thirdLine.engineEnded();
+      heard();
+    },
+    engine,
+    unwatched: () => following.problem() ?? kept.problem,
+    left: thirdLine.left,
+    async settingsChanged() {
+      if (following.problem() !== undefined) return;
+      try {
+        await thirdLine.lookAround(Date.now());
+      } catch (error) {
+        log.error(`can't look at all containers: ${error}`);
+      }
+    },
+    async close() {
+      if (following.problem() === undefined) kept.watchedUntil = Date.now();
+      await kept.save();
+    },
+  };
 }
 
 /** Counts what the engine is asked. */
-function timed(send: Send, metrics: Metrics): Send {
-  return async (path, method) => {
-    const started = performance.now();
-    const count = (result: "ok" | "not_found" | "failed") =>
-      metrics.asked(result, (performance.now() - started) / 1000);
-    try {
-      const answer = await send(path, method);
-      count(
-        answer.status < 300
-          ? "ok"
-          : answer.status === 404
-          ? "not_found"
-          : "failed",
-      );
-      return answer;
-    } catch (error) {
-      count("failed");
-      throw error;
-    }
+function timed(client: EngineClient, metrics: Metrics): EngineClient {
+  return {
+    ...client,
+    async send(request) {
+      const started = performance.now();
+      const count = (result: "ok" | "not_found" | "failed") =>
+        metrics.asked(result, (performance.now() - started) / 1000);
+      try {
+        const answer = await client.send(request);
+        count(
+          answer.status < 300
+            ? "ok"
+            : answer.status === 404
+            ? "not_found"
+            : "failed",
+        );
+        return answer;
+      } catch (error) {
+        count("failed");
+        throw error;
+      }
+    },
   };
 }

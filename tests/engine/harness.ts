@@ -67,7 +67,7 @@ export interface TestOptions extends DockerdOptions {
 
 /** How the plugin is put in front of an engine. */
 export type GuardOptions = Partial<
-  Pick<PluginOptions, "config" | "args" | "host">
+  Pick<PluginOptions, "config" | "args" | "env" | "host">
 >;
 
 /** The engine's version, once it was asked. */

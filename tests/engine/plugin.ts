@@ -21,6 +21,8 @@ export interface PluginOptions {
   config?: string | null;
   /** More arguments. */
   args?: string[];
+  /** More environment variables. */
+  env?: Record<string, string>;
   /** A command that runs the plugin's own, which follows it: among other users, or on a socket that systemd passes. */
   wrap?: string[];
 }
@@ -86,7 +88,7 @@ export class Plugin {
         ...await startCommand(),
         ...args,
       ],
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...options.env },
       cwd: ROOT,
       stdin: "null",
       stdout: "null",

@@ -1,15 +1,18 @@
 /**
  * The second line: what is left of a create that got past the first.
  *
- * Here the plugin is put together in the test, so that its first line can be turned off, and the engine's answers to it
- * held back. The race over an image's tag runs against the plugin as it is.
+ * Most tests put the plugin together without a third line, so that its first
+ * line can be turned off, and the engine's answers to it held back. The race over
+ * an image's tag runs against the plugin as it is. What the third line does about
+ * creates that the second learns nothing of: third_line_create_test.ts.
  */
 
 import { unless } from "../helpers/unless.ts";
 import { parseConfig } from "../../lib/config/load.ts";
 import { connectEngine } from "../../lib/engine/engine.ts";
 import { engineEndpoint } from "../../lib/engine/address.ts";
-import { engineClient, type Send } from "../../lib/engine/client.ts";
+import { type EngineClient, engineClient } from "../../lib/engine/client.ts";
+import { OwnCalls } from "../../lib/engine/own_calls.ts";
 import {
   createFirstLine,
   type FirstLine,
@@ -18,11 +21,12 @@ import { listen } from "../../lib/server/listen.ts";
 import { openLog } from "../../lib/log.ts";
 import { pluginHandler } from "../../lib/server/plugin.ts";
 import { ALLOW } from "../../lib/policy/decision.ts";
-import { routeOf } from "../../lib/call/endpoints.ts";
 import { createSecondLine } from "../../lib/verdict/second_line.ts";
 import { engineTest, type Harness, type State } from "./harness.ts";
 import { rootFileSystem } from "./images.ts";
-import { exchange, request, writeAll } from "./raw_http.ts";
+import { request, writeAll } from "./raw_http.ts";
+import { Door } from "./third_line/door.ts";
+import { eventually } from "./third_line/host.ts";
 import { assert, assertEquals, passes, refused, saidBy } from "./verdict.ts";
 
 /** A plugin in this process, in front of an engine. */
@@ -31,6 +35,9 @@ interface Composed extends AsyncDisposable {
   log: string[];
 }
 
+/** Asks the engine. */
+type Send = EngineClient["send"];
+
 interface Parts {
   /** The first line; by default none: it lets everything pass. */
   first?: (whole: FirstLine) => FirstLine;
@@ -38,37 +45,38 @@ interface Parts {
   between?: (send: Send) => Send;
 }
 
-/** Puts a plugin in front of an engine whose first line is turned off, at least in part. */
+/**
+ * Puts a plugin in front of an engine whose first line is turned off, at least in
+ * part, and that has no third line.
+ */
 async function compose(
   h: Harness,
   { first = () => () => Promise.resolve(ALLOW), between = (send) => send }:
     Parts = {},
 ): Promise<Composed> {
   const log: string[] = [];
-  const send = engineClient(engineEndpoint({
-    host: `unix://${h.dockerd.socket}`,
-    tlsVerify: false,
-  }));
+  const calls = new OwnCalls();
+  const client = engineClient(
+    engineEndpoint({ host: `unix://${h.dockerd.socket}`, tlsVerify: false }),
+    { calls },
+  );
   const options = {
     config: await parseConfig("test", "[volumes]"),
-    engine: connectEngine(between(send)),
+    engine: connectEngine({ ...client, send: between(client.send) }),
     isExempt: () => Promise.resolve(false),
+    isOwnCall: calls.recognize.bind(calls),
     log: openLog(
       { debug: false, journal: false, format: "text" },
       (line) => log.push(line),
     ),
   };
-  const secondLine = createSecondLine(options);
-  const line = first(createFirstLine(options));
-  const firstLine: FirstLine = async (request) => {
-    const decision = await line(request);
-    const route = routeOf(request);
-    return decision.allow && route
-      ? await secondLine.admit(request, route)
-      : decision;
+  const lines = {
+    firstLine: first(createFirstLine(options)),
+    secondLine: createSecondLine(options, { served: async () => {} }),
+    activated() {},
   };
   const listener = await listen(
-    pluginHandler({ firstLine, secondLine }, options.log),
+    pluginHandler(lines, options.log),
     h.pluginSocket,
     {},
   );
@@ -78,7 +86,7 @@ async function compose(
     async [Symbol.asyncDispose]() {
       await h.dockerd.setPlugins([]);
       await listener.close();
-      await send[Symbol.asyncDispose]();
+      client[Symbol.dispose]();
     },
   };
 }
@@ -134,9 +142,10 @@ engineTest("an image that is named by its ID", async (t, h) => {
   const plain = await h.image("plain:1");
   const volumes = await h.image("vol:1", { changes: ["VOLUME /data"] });
   let asked: string[] = [];
-  const between = (send: Send): Send => (path, method) => {
+  const between = (send: Send): Send => (question) => {
+    const { path } = question;
     if (/^\/v[\d.]+\/images\//.test(path)) asked.push(path);
-    return send(path, method);
+    return send(question);
   };
   await using _ = await compose(h, { first: (whole) => whole, between });
   const before = await h.state();
@@ -405,9 +414,11 @@ engineTest("the second line: a container that gets company", async (t, h) => {
 
   /** Holds the answers to the plugin's questions about a container, when it is told to. */
   const gate = new Gate();
-  const between = (send: Send): Send => async (path, method) => {
-    const answer = await send(path, method);
-    if (/\/containers\/[^/]+\/json$/.test(path)) await gate.pass();
+  const between = (send: Send): Send => async (question) => {
+    const answer = await send(question);
+    if (/\/containers\/([^/]+\/)?json(\?|$)/.test(question.path)) {
+      await gate.pass();
+    }
     return answer;
   };
   await using plugin = await compose(h, { first: blindToCreates, between });
@@ -441,42 +452,37 @@ engineTest("the second line: a container that gets company", async (t, h) => {
   });
 
   await t.step("clients try all the time to start it", async () => {
-    const answers: number[] = [];
-    const names = await started(h, async () => {
-      for (let round = 0; round < 10; round++) {
-        const creating = create(`many${round}`);
-        let created = false;
-        creating.then(() => created = true);
-        const starting = Array.from({ length: 3 }, async () => {
-          while (!created) {
-            const start = `/containers/many${round}/start`;
-            answers.push((await h.api("POST", start)).status);
-          }
-        });
-        assertEquals((await creating).status, 403);
-        await Promise.all(starting);
-      }
-    });
-    assertEquals(names, []);
-    assertEquals(answers.filter((status) => status < 400), []);
+    for (let round = 0; round < 10; round++) {
+      const creating = create(`many${round}`);
+      let created = false;
+      creating.then(() => created = true);
+      const starting = Array.from({ length: 3 }, async () => {
+        while (!created) {
+          await h.api("POST", `/containers/many${round}/start`);
+        }
+      });
+      assertEquals((await creating).status, 403);
+      await Promise.all(starting);
+    }
     assertEquals(await h.state(), NOTHING);
   });
 
   await t.step("one is told to start before it is there", async () => {
     const names = await started(h, async () => {
-      // The answer that there is no such container comes late, when there is one.
       gate.close();
       const starting = h.api("POST", "/containers/early/start");
-      await gate.somebodyWaits();
-      const creating = create("early");
-      await gate.somebodyWaits(2);
+      await gate.somebodyWaits(); // No container has that name.
       gate.openFor(1);
-      await gate.somebodyWaits(3); // The plugin looks again, since one is being made.
+      await gate.somebodyWaits(2); // Nor has one it from a link.
+      const creating = create("early");
+      await gate.somebodyWaits(3);
+      gate.openFor(1);
+      assertEquals((await starting).status, 204);
       gate.open();
-      await starting;
       assertEquals((await creating).status, 403);
     });
-    assertEquals(names, []);
+    // It goes although it runs by then.
+    assertEquals(names, ["early"]);
     assertEquals(await h.state(), NOTHING);
   });
 
@@ -492,73 +498,10 @@ engineTest("the second line: a container that gets company", async (t, h) => {
   });
 });
 
-engineTest("the second line: an answer that is sent ahead", async (t, h) => {
-  await h.image("plain:1");
-  await h.image("vol:1", { changes: ["VOLUME /data"] });
-  // The engine passes on an answer of more than 64 KiB before it asks the plugin about it. Warnings make it that long.
-  for (const [tag, changes] of [["1", "VOLUME /data"], ["2", "USER 0"]]) {
-    const query = new URLSearchParams({
-      fromSrc: "-",
-      repo: "odd",
-      tag,
-      platform: `linux/${"a".repeat(70_000)}`,
-      changes,
-    });
-    await h.api(
-      "POST",
-      `/images/create?${query}`,
-      await rootFileSystem(h.dockerd.busybox),
-    );
-  }
-  const calls: [name: string, path: string, body: Record<string, unknown>][] = [
-    [
-      "of a platform",
-      "/containers/create?name=odd",
-      { Image: "odd:1", Cmd: ["true"] },
-    ],
-    [
-      "of a platform, without a name",
-      "/containers/create",
-      { Image: "odd:1", Cmd: ["true"] },
-    ],
-  ];
-  // Other versions warn of nothing here.
-  if (h.version.major >= 28) {
-    calls.push(["of a setting", "/v1.45/containers/create?name=odd", {
-      Image: "vol:1",
-      HostConfig: {
-        Sysctls: { [`net.ipv4.conf.eth0.${"a".repeat(40_000)}`]: "1" },
-      },
-    }]);
-  }
-  {
-    await using plugin = await compose(h);
-    for (const [name, path, body] of calls) {
-      await t.step(`a long warning ${name}`, async () => {
-        await h.clear();
-        plugin.log.length = 0;
-        const { status, body: answer } = await h.api("POST", path, body);
-        // Too late for another status; but its client does not get to know the container.
-        assert(!answer.includes('"Id"'), `${status} ${answer.slice(0, 100)}`);
-        assertEquals(await h.state(), NOTHING);
-        assertAlert(plugin, "/containers/create");
-      });
-    }
-  }
-  await t.step("the first line refuses such a platform", async () => {
-    await h.guard({ config: "[volumes]" });
-    await refused(
-      h,
-      () => h.api("POST", "/containers/create", { Image: "odd:2" }),
-      "image odd:2 is not allowed: its architecture has 70000 characters, " +
-        "more than 100",
-    );
-  });
-});
-
 engineTest("an image that is retagged at the wrong moment", async (t, h) => {
   const plain = await h.image("plain:1");
   const vol = await h.image("vol:1", { changes: ["VOLUME /data"] });
+  await longImage(h, "long:1");
   const tag = async (image: string) => {
     const to = "/tag?repo=race&tag=1";
     const { status } = await h.api("POST", `/images/${image}${to}`);
@@ -566,77 +509,163 @@ engineTest("an image that is retagged at the wrong moment", async (t, h) => {
   };
   await tag(plain);
 
-  /** What happens between the engine's answer about the image and the plugin's reading of it. */
-  let meanwhile = () => Promise.resolve();
-  const proxy = `${h.dir}/proxy.sock`;
-  const server = Deno.serve({ path: proxy, onListen() {} }, async (asked) => {
-    const { pathname, search } = new URL(asked.url);
-    const [answer] = await exchange(
-      h.dockerd.socket,
-      request(asked.method, pathname + search),
+  await using door = new Door(`${h.dir}/door.sock`, h.dockerd.socket);
+  /** Sets what happens between the engine's answer about the image and the plugin's reading of it. */
+  const meanwhile = (work: () => Promise<void>) => {
+    door.meanwhile = { question: /\/images\//, work };
+  };
+  const alerts = async () =>
+    (await h.plugin?.log() ?? "").split("\n").filter((line) =>
+      line.includes("alert")
     );
-    if (pathname.includes("/images/")) await meanwhile();
-    const { status, body } = answer;
-    return new Response(status === 204 ? null : body, {
-      status,
-      headers: { "Api-Version": answer.headers.get("api-version") ?? "" },
-    });
+  await h.guard({ host: door.host });
+  await eventually("its third line is there", async () => {
+    await h.api("GET", "/_ping");
+    return (await h.plugin?.log() ?? "").includes("following");
   });
-  try {
-    await h.guard({ host: `unix://${proxy}` });
-    await t.step("without a race it is judged as it is", async () => {
-      await passes(h, () => h.docker("run", "--rm", "race:1", "true"));
-    });
-    await t.step(
-      "with one, nothing is left and nothing was started",
-      async () => {
-        meanwhile = () => tag(vol);
-        const names = await started(h, async () => {
-          for (let round = 0; round < 3; round++) {
-            await tag(plain);
-            const run = await h.docker("run", "--name=racer", "race:1", "true");
-            assert(run.code !== 0);
-            const said = saidBy(h, run.stderr) ?? run.stderr;
-            const what =
-              /^volumes are not allowed: container [0-9a-f]{12} has an anonymous volume at \/data$/;
-            assert(what.test(said), said);
-          }
-        });
-        assertEquals(names, []);
-        assertEquals(await h.state(), NOTHING);
-        const alerts = (await h.plugin?.log() ?? "").split("\n").filter((
-          line,
-        ) => line.includes("alert"));
-        assertEquals(alerts.length, 3);
-        for (const alert of alerts) {
-          for (const part of ["/containers/create?name=racer", "race:1"]) {
-            assert(alert.includes(part), alert);
-          }
+
+  await t.step("without a race it is judged as it is", async () => {
+    await passes(h, () => h.docker("run", "--rm", "race:1", "true"));
+  });
+  await t.step(
+    "with one, nothing is left and nothing was started",
+    async () => {
+      meanwhile(() => tag(vol));
+      const names = await started(h, async () => {
+        for (let round = 0; round < 3; round++) {
+          await tag(plain);
+          const run = await h.docker("run", "--name=racer", "race:1", "true");
+          assert(run.code !== 0);
+          const said = saidBy(h, run.stderr) ?? run.stderr;
+          const what =
+            /^volumes are not allowed: container [0-9a-f]{12} has an anonymous volume at \/data$/;
+          assert(what.test(said), said);
         }
+      });
+      assertEquals(names, []);
+      assertEquals(await h.state(), NOTHING);
+      assertEquals((await alerts()).length, 3);
+      for (const alert of await alerts()) {
+        for (const part of ["/containers/create?name=racer", "race:1"]) {
+          assert(alert.includes(part), alert);
+        }
+      }
+    },
+  );
+  await t.step(
+    "the other way round it is refused for what it was",
+    async () => {
+      meanwhile(() => tag(plain));
+      await tag(vol);
+      const run = await h.docker("run", "race:1", "true");
+      const said = saidBy(h, run.stderr) ?? run.stderr;
+      assertEquals(
+        said,
+        "volumes are not allowed: image race:1 declares VOLUME /data",
+      );
+    },
+  );
+  await t.step("an image by its ID is no race", async () => {
+    meanwhile(() => tag(vol));
+    await passes(h, () => h.docker("run", "--rm", plain, "true"));
+  });
+
+  // The engine passes on an answer of more than 64 KiB before it asks the plugin
+  // about it, and shows nothing of it. Warnings make it that long.
+  const long: {
+    name: string;
+    image: string;
+    path: string;
+    body?: Record<string, unknown>;
+    skip?: string;
+  }[] = [
+    {
+      name: "of a platform",
+      image: "long:1",
+      path: "/containers/create?name=ahead",
+    },
+    {
+      name: "of a platform, without a name",
+      image: "long:1",
+      path: "/containers/create",
+    },
+    {
+      name: "of a setting",
+      image: "vol:1",
+      path: "/v1.45/containers/create?name=ahead",
+      body: {
+        HostConfig: {
+          Sysctls: { [`net.ipv4.conf.eth0.${"a".repeat(40_000)}`]: "1" },
+        },
       },
-    );
+      skip: h.version.major < 28
+        ? "Docker warns of nothing here before 28"
+        : undefined,
+    },
+  ];
+  for (const { name, image, path, body, skip } of long) {
+    const fn = async () => {
+      const before = (await alerts()).length;
+      await tag(plain);
+      meanwhile(() => tag(image));
+      const { status, body: answer } = await h.api("POST", path, {
+        Image: "race:1",
+        ...body,
+      });
+      // Otherwise this shows nothing.
+      assertEquals(status, 201);
+      assert(answer.length > 65_536, answer.slice(0, 100));
+      const { Id } = JSON.parse(answer);
+      await eventually("the third line has removed it", async () => {
+        const { containers, volumes } = await h.state();
+        return containers.length === 0 && volumes.length === 0;
+      });
+      await eventually("an alert names it", async () => {
+        return (await alerts()).length > before;
+      });
+      const [alert, ...more] = (await alerts()).slice(before);
+      assertEquals(more, []);
+      assert(alert.includes(Id), alert);
+    };
     await t.step(
-      "the other way round it is refused for what it was",
-      async () => {
-        meanwhile = () => tag(plain);
-        await tag(vol);
-        const run = await h.docker("run", "race:1", "true");
-        const said = saidBy(h, run.stderr) ?? run.stderr;
-        assertEquals(
-          said,
-          "volumes are not allowed: image race:1 declares VOLUME /data",
-        );
-      },
+      unless(skip, { name: `an answer that is sent ahead, ${name}`, fn }),
     );
-    await t.step("an image by its ID is no race", async () => {
-      meanwhile = () => tag(vol);
-      await passes(h, () => h.docker("run", "--rm", plain, "true"));
-    });
-  } finally {
-    await h.dockerd.setPlugins([]);
-    await server.shutdown();
   }
+  await t.step("the first line refuses such a platform", async () => {
+    door.meanwhile = undefined;
+    await longImage(h, "long:2", []);
+    await refused(
+      h,
+      () => h.api("POST", "/containers/create", { Image: "long:2" }),
+      "image long:2 is not allowed: its architecture has 70000 characters, " +
+        "more than 100",
+    );
+  });
 });
+
+/** Makes an image of a platform that the engine warns of at length. */
+async function longImage(
+  h: Harness,
+  reference: string,
+  changes = ["VOLUME /data"],
+): Promise<void> {
+  const [repo, tag] = reference.split(":");
+  const query = new URLSearchParams({
+    fromSrc: "-",
+    repo,
+    tag,
+    platform: `linux/${"a".repeat(70_000)}`,
+  });
+  for (const change of ['CMD ["sleep", "600"]', ...changes]) {
+    query.append("changes", change);
+  }
+  const { status, body } = await h.api(
+    "POST",
+    `/images/create?${query}`,
+    await rootFileSystem(h.dockerd.busybox),
+  );
+  assertEquals(status, 200, body);
+}
 
 function volumeMount(source: string, target: string) {
   return {

@@ -77,8 +77,13 @@ Deno.test("docs/configure.md tells of every option, key and count", () => {
     ...read(`packaging/${project.name}.toml`).matchAll(
       /(?<=^#)[a-z-]+(?= =)/gm,
     ),
-    ...new Metrics().format({ version: "", generation: 0, reloaded: true })
-      .matchAll(/(?<=# HELP )\S+/g),
+    ...new Metrics().format({
+      version: "",
+      generation: 0,
+      reloaded: true,
+      following: true,
+      left: 0,
+    }).matchAll(/(?<=# HELP )\S+/g),
   ].map(([word]) => word);
   assert(words.length > 30, words.join(" "));
   assertEquals([...new Set(words)].filter((word) => !page.includes(word)), []);

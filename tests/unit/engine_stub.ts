@@ -5,7 +5,8 @@
  *
  * @module
  */
-import type { EngineAnswer, Send } from "../../lib/engine/client.ts";
+import type { EngineAnswer, EngineClient } from "../../lib/engine/client.ts";
+import { clientWith } from "./engine/scripted.ts";
 
 /** The APIs that each generation speaks. */
 export const APIS: Readonly<
@@ -38,30 +39,27 @@ function id(digit: string): string {
 
 /**
  * @param major The engine's major version; 20 for 20.10.
- * @returns What sends it a request.
+ * @returns What sends it requests.
  */
-export function stubEngine(major: number): Send {
-  const answer = (body: unknown, status = 200): EngineAnswer => ({
-    status,
+export function stubEngine(major: number): EngineClient {
+  const answer = (body: unknown): Partial<EngineAnswer> => ({
     apiVersion: APIS[major].api,
     body: JSON.stringify(body),
   });
-  return (path) => {
-    const { pathname } = new URL(path, "http://engine");
+  return clientWith(({ path }) => {
+    const { pathname, searchParams } = new URL(path, "http://engine");
     const [, kind, name] =
       /^(?:\/v[0-9.]+)?\/(\w+)(?:\/(.+?))?(?:\/json)?$/.exec(pathname) ?? [];
-    return Promise.resolve(
-      name === "json"
-        ? answer([]) // a list
-        : kind === "images"
-        ? answer(image(decodeURIComponent(name), major))
-        : kind === "containers"
-        ? answer(container(decodeURIComponent(name)))
-        : kind === "services"
-        ? answer(service(name))
-        : answer(kind === "info" ? { DriverStatus: null } : {}),
-    );
-  };
+    return name === "json"
+      ? answer(list(searchParams))
+      : kind === "images"
+      ? answer(image(decodeURIComponent(name), major))
+      : kind === "containers"
+      ? answer(container(decodeURIComponent(name)))
+      : kind === "services"
+      ? answer(service(name))
+      : answer(kind === "info" ? { DriverStatus: null } : {});
+  });
 }
 
 function image(name: string, major: number): unknown {
@@ -107,12 +105,19 @@ function manifests(name: string): unknown {
   }
 }
 
+/** A list of containers has the one that is asked for; images have no lists. */
+function list(query: URLSearchParams): unknown[] {
+  const { name, id } = JSON.parse(query.get("filters") ?? "{}");
+  if (id) return [container(id[0])];
+  const [, plain] = /^\^\/\?(\w+)\$$/.exec(name?.[0] ?? "") ?? [];
+  return plain ? [container(plain)] : [];
+}
+
 function container(name: string): unknown {
   return {
     Id: /^[0-9a-f]{64}$/.test(name) ? name : "c".repeat(64),
-    Name: `/${name}`,
-    Created: "2024-01-01T00:00:00Z",
-    HostConfig: {},
+    Names: [`/${name}`],
+    Created: 1704067200,
     Mounts: [],
   };
 }

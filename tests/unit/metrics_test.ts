@@ -3,7 +3,13 @@ import { Metrics } from "../../lib/metrics.ts";
 import { whyNo } from "../helpers/programs.ts";
 import { unless } from "../helpers/unless.ts";
 
-const STANDING = { version: "1.2.3", generation: 4, reloaded: false };
+const STANDING = {
+  version: "1.2.3",
+  generation: 4,
+  reloaded: false,
+  following: true,
+  left: 7,
+};
 
 Deno.test("metrics: what was decided and asked, in Prometheus's text format", () => {
   const metrics = new Metrics();
@@ -18,6 +24,10 @@ Deno.test("metrics: what was decided and asked, in Prometheus's text format", ()
   });
   metrics.asked("ok", 0.001);
   metrics.asked("failed", 5);
+  metrics.acted("stopped");
+  metrics.acted("stopped");
+  metrics.taskRemoved("s1");
+  metrics.taskRemoved("s1");
 
   const lines = metrics.format(STANDING).split("\n");
   for (
@@ -33,6 +43,11 @@ Deno.test("metrics: what was decided and asked, in Prometheus's text format", ()
       'docker_policy_engine_requests_total{result="ok"} 1',
       'docker_policy_engine_requests_total{result="not_found"} 0',
       'docker_policy_engine_requests_total{result="failed"} 1',
+      'docker_policy_containers_undone_total{deed="removed"} 0',
+      'docker_policy_containers_undone_total{deed="stopped"} 2',
+      'docker_policy_tasks_removed_total{service_id="s1"} 2',
+      "docker_policy_following_events 1",
+      "docker_policy_containers_left_alone 7",
       "docker_policy_config_generation 4",
       "docker_policy_config_last_reload_successful 0",
     ]
@@ -40,6 +55,20 @@ Deno.test("metrics: what was decided and asked, in Prometheus's text format", ()
   assertMatch(
     lines.at(-2) ?? "",
     /^docker_policy_build_info\{version="1\.2\.3",deno="[\d.]+"\} 1$/,
+  );
+});
+
+Deno.test("metrics: a stranger's services do not fill the memory", () => {
+  const metrics = new Metrics();
+  for (let i = 0; i < 1100; i++) metrics.taskRemoved(`s${i}`);
+  metrics.taskRemoved("s0");
+  const lines = metrics.format(STANDING).split("\n")
+    .filter((line) => line.startsWith("docker_policy_tasks_removed_total{"));
+  assertEquals(lines.length, 1001);
+  assertEquals(lines[0].endsWith(" 2"), true, lines[0]);
+  assertEquals(
+    lines.at(-1),
+    'docker_policy_tasks_removed_total{service_id="others"} 100',
   );
 });
 
@@ -54,6 +83,7 @@ Deno.test(unless(await whyNo({ promtool: "prometheus" }), {
       seconds: 0.01,
     });
     metrics.asked("not_found", 0.01);
+    metrics.taskRemoved("s1");
     const check = new Deno.Command("promtool", {
       args: ["check", "metrics"],
       stdin: "piped",

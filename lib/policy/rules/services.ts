@@ -7,17 +7,7 @@
 import type { Mount } from "../../call/mount.ts";
 import { shown } from "../../text.ts";
 import { type Denial, deny } from "../decision.ts";
-import { checkImageVolumes } from "./covered.ts";
 import { cleanPath } from "./paths.ts";
-import { denyStorage } from "./volumes.ts";
-
-/** What is known of a service's image. */
-export interface ServiceImage {
-  /** Image ID, `sha256:…`. */
-  readonly id: string;
-  /** Paths that it declares as `VOLUME`. */
-  readonly volumes: readonly string[];
-}
 
 /**
  * Lists the paths that a service's mounts cover for sure. A target can be a Go
@@ -53,35 +43,24 @@ export function checkTemplates(mounts: readonly Mount[]): Denial | undefined {
 }
 
 /**
- * Checks the image of a service.
+ * Checks the name of a service.
  *
- * @param name The image as the service names it.
- * @param image What the engine knows of it; undefined if it has no such image.
- * @param covered Where something is mounted for sure.
- * @returns The denial if its tasks may get a volume.
+ * @param name The service's name.
+ * @param allowed Names of services that may have volumes (`allow-service`).
+ * @returns The denial if the name is one of them: only users who are exempt from
+ *   the policy may give it.
  */
-export function checkServiceImage(
+export function checkServiceName(
   name: string,
-  image: ServiceImage | undefined,
-  covered: ReadonlySet<string>,
+  allowed: readonly string[],
 ): Denial | undefined {
-  if (!image) {
-    return denyStorage(
-      "service-image",
-      `image ${shown(name)} is not on this host, so that its volumes can't ` +
-        "be seen: pull it first",
-    );
-  }
-  const denied = checkImageVolumes(name, image.volumes, covered);
-  if (denied) return denied;
-  // A tag is pulled again before each task (pullImage in moby's
-  // daemon/cluster/executor/container/adapter.go), and may be another image by
-  // then.
-  return /^(.+@)?sha256:[0-9a-f]{64}$/.test(name) ? undefined : denyStorage(
-    "service-tag",
-    `service image ${shown(name)} is not pinned, and the engine pulls a tag ` +
-      `again for each task: name it by digest or by image ID (${image.id})`,
-  );
+  return allowed.includes(name)
+    ? deny(
+      "volumes/service-name",
+      `service name ${shown(name)} is reserved: allow-service in [volumes] ` +
+        "lets it have volumes",
+    )
+    : undefined;
 }
 
 function isTemplate(path: string): boolean {

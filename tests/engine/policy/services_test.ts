@@ -1,7 +1,8 @@
 /**
  * Swarm services before a real engine: it makes their containers itself and
- * asks no plugin then, so that what a service may be has to be decided when it
- * is created or updated.
+ * asks no plugin then. Mounts, and the image if it is here, are decided on when
+ * a service is created or updated. What can't be known by then is decided on
+ * when its tasks arrive: third_line_services_test.ts.
  */
 
 import { engineTest, type Harness, type ServiceInspect } from "../harness.ts";
@@ -167,21 +168,9 @@ engineTest("services", async (t, h) => {
       no(`image ${vol} declares VOLUME /data`),
     ],
     [
-      "an image that is not on this host",
-      spec("nowhere:1"),
-      no(
-        "image nowhere:1 is not on this host, so that its volumes can't be seen: pull it first",
-      ),
-    ],
-    [
-      "an image that is, by tag",
-      spec("plain:1"),
-      /^volumes are not allowed: service image plain:1 is not pinned, and the engine pulls a tag again .*by image ID \(sha256:/,
-    ],
-    [
-      "a digest that is on no host",
-      spec(`plain:1@sha256:${"0".repeat(64)}`),
-      /^volumes are not allowed: image plain:1@sha256:0+ is not on this host/,
+      "a volume, and an image that is not on this host",
+      spec("nowhere:1", [volume("data", "/x")]),
+      no('named volume "data"'),
     ],
   ];
   await t.step("what they are without the plugin", async () => {
@@ -204,6 +193,12 @@ engineTest("services", async (t, h) => {
 
   const good: [string, Record<string, unknown>][] = [
     ["by image ID", spec(plain)],
+    ["by tag", spec("plain:1")],
+    ["of an image that is not on this host", spec("nowhere:1")],
+    [
+      "of a digest that is on no host",
+      spec(`plain:1@sha256:${"0".repeat(64)}`),
+    ],
     ["with a bind", spec(plain, [bind(h.dir, "/b")])],
     // A mount without a type is a bind.
     ["with a bind of no type", spec(plain, [{ Source: "/", Target: "/b" }])],
@@ -230,7 +225,13 @@ engineTest("services", async (t, h) => {
       client("--mount", "type=volume,source=data,target=/x", plain),
       no('named volume "data"'),
     );
-    await refused(h, client("plain:1"), /is not pinned/);
+    await refused(
+      h,
+      client("vol:1"),
+      no("image vol:1 declares VOLUME /data"),
+    );
+    await passes(h, client("--replicas=0", "plain:1"));
+    await h.must("service", "rm", "new");
     await passes(
       h,
       client(
@@ -300,7 +301,17 @@ engineTest("services", async (t, h) => {
       "--image of a tag",
       () =>
         h.docker("service", "update", "-d", "--image=plain:1", "bind-before"),
-      /is not pinned/,
+      "passes",
+    ],
+    [
+      "--image of a tag with a VOLUME",
+      () => h.docker("service", "update", "-d", "--image=vol:1", "bind-before"),
+      no("image vol:1 declares VOLUME /data"),
+    ],
+    [
+      "--image of what is not on this host",
+      () => h.docker("service", "update", "-d", "--image=nowhere:1", "tagged"),
+      "passes",
     ],
     [
       "--image of an ID with a VOLUME",
@@ -425,20 +436,17 @@ registryTest("services of a registry's images", async (t, h) => {
       /^volumes are not allowed: image \S+\/vol:1@sha256:\S+ declares VOLUME \/data$/,
     );
   });
-  await t.step("one that was never pulled must be pulled first", async () => {
+  await t.step("one that was never pulled passes, and runs", async () => {
     await h.must("rmi", `${registry.host}/plain:1`);
-    const call = () =>
+    await passes(h, () =>
       h.docker(
-        ...["service", "create", "-d", "--replicas=0"],
+        ...["service", "create", "-d", "--name=far", "--stop-grace-period=0"],
         `${registry.host}/plain:1`,
-      );
-    await refused(
-      h,
-      call,
-      /^volumes are not allowed: image \S+ is not on this host.*: pull it first$/,
-    );
-    await h.must("pull", `${registry.host}/plain:1`);
-    await passes(h, call);
+      ));
+    await until("its task runs", async () => {
+      return (await h.state()).containers.some((each) => each.running);
+    });
+    assertEquals((await h.state()).volumes, []);
   });
 });
 

@@ -62,7 +62,7 @@ Deno.test("toml: keys and tables that are there twice", () => {
         "[push]",
         twice("6:2", "volumes"),
         "7:1: unknown key allow-grup in [volumes]: expected one of enforce, " +
-        "allow-user, allow-group, allow-classic-build, allow-bind",
+        "allow-user, allow-group, allow-classic-build, allow-bind, allow-service",
       ],
       // Places behind one on the same line are those of the file.
       [

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { EngineAnswer } from "../../../lib/engine/client.ts";
 import { connectEngine, EngineError } from "../../../lib/engine/engine.ts";
-import { problem, scripted } from "./scripted.ts";
+import { clientWith, problem, scripted } from "./scripted.ts";
 
 Deno.test("api: the API version is the newest that both sides know", async () => {
   for (
@@ -15,8 +15,8 @@ Deno.test("api: the API version is the newest that both sides know", async () =>
     ]
   ) {
     const { engine, sent } = scripted(theirs, {});
-    await engine.inspectContainer("web");
-    assertEquals(sent, [`GET /v${agreed}/containers/web/json`]);
+    await engine.inspectService("web");
+    assertEquals(sent, [`GET /v${agreed}/services/web`]);
   }
 });
 
@@ -24,8 +24,8 @@ Deno.test("api: the version is agreed on once, at the first question", async () 
   const { engine, all } = scripted("1.41", {});
   assertEquals(all, []);
   await Promise.all([
-    engine.inspectContainer("a"),
-    engine.inspectContainer("b"),
+    engine.madeAt("a"),
+    engine.madeAt("b"),
   ]);
   await engine.inspectService("c");
   assertEquals(all, [
@@ -37,33 +37,31 @@ Deno.test("api: the version is agreed on once, at the first question", async () 
 });
 
 Deno.test("api: a failure makes it agree anew, for the engine may be another", async () => {
-  const answers: EngineAnswer[] = [
+  const answers: Partial<EngineAnswer>[] = [
     { status: 500, apiVersion: "", body: "" },
     { status: 200, apiVersion: "", body: "OK" },
     { status: 200, apiVersion: "1.51", body: "OK" },
     { status: 400, apiVersion: "", body: '{"message":"too new"}' },
     { status: 200, apiVersion: "1.41", body: "OK" },
-    { status: 200, apiVersion: "1.41", body: "{}" },
+    {
+      status: 200,
+      apiVersion: "1.41",
+      body: '{"Created":"1970-01-01T00:00:01Z"}',
+    },
   ];
   const sent: string[] = [];
-  const engine = connectEngine((path) => {
+  const engine = connectEngine(clientWith(({ path }) => {
     sent.push(path);
-    const answer = answers.shift();
-    return answer ? Promise.resolve(answer) : Promise.reject(new Error("over"));
-  });
-  const ask = () => engine.inspectContainer("web");
+    return answers.shift() ?? Promise.reject(new Error("over"));
+  }));
+  const ask = () => engine.madeAt("web");
   assertEquals(await problem(ask()), "the engine's ping gave HTTP 500");
   assertEquals(await problem(ask()), "the engine's ping gave HTTP 200");
   assertEquals(
     await problem(ask()),
     "GET /containers/web/json gave HTTP 400: too new",
   );
-  assertEquals(await ask(), {
-    id: "",
-    names: [""],
-    created: NaN,
-    mounts: [],
-  });
+  assertEquals(await ask(), 1000);
   assertEquals(sent, [
     "/_ping",
     "/_ping",
@@ -75,8 +73,10 @@ Deno.test("api: a failure makes it agree anew, for the engine may be another", a
 });
 
 Deno.test("api: no way to it is the transport's error", async () => {
-  const engine = connectEngine(() =>
-    Promise.reject(new EngineError("unix:///x did not answer within 5 s"))
+  const engine = connectEngine(
+    clientWith(() =>
+      Promise.reject(new EngineError("unix:///x did not answer within 5 s"))
+    ),
   );
   assertEquals(
     await problem(engine.inspectImage("b")),
@@ -95,25 +95,19 @@ Deno.test("api: answers that are none", async () => {
       ["[]", "GET /containers/web/json gave no JSON object"],
       ["null", "GET /containers/web/json gave no JSON object"],
       ['"x"', "GET /containers/web/json gave no JSON object"],
-      [
-        { Mounts: {} },
-        "GET /containers/web/json gave no list where one belongs",
-      ],
     ] as const
   ) {
     const { engine } = scripted("1.41", { "/containers/web/json": answer });
-    assertEquals(await problem(engine.inspectContainer("web")), message);
+    assertEquals(await problem(engine.madeAt("web")), message);
   }
   // What is no JSON is shown as it is, and not all of it.
-  const engine = connectEngine((path) =>
-    Promise.resolve({
-      status: path === "/_ping" ? 200 : 502,
-      apiVersion: "1.41",
-      body: "x".repeat(1000),
-    })
-  );
+  const engine = connectEngine(clientWith(({ path }) => ({
+    status: path === "/_ping" ? 200 : 502,
+    apiVersion: "1.41",
+    body: "x".repeat(1000),
+  })));
   assertEquals(
-    await problem(engine.inspectContainer("web")),
+    await problem(engine.madeAt("web")),
     `GET /containers/web/json gave HTTP 502: ${"x".repeat(200)}`,
   );
 });

@@ -4,21 +4,47 @@ import {
   type EngineAddress,
   engineEndpoint,
 } from "../../../lib/engine/address.ts";
-import { engineClient, type Send } from "../../../lib/engine/client.ts";
-import { EngineError } from "../../../lib/engine/error.ts";
+import {
+  type EngineAnswer,
+  type EngineClient,
+  engineClient,
+  type EngineRequest,
+} from "../../../lib/engine/client.ts";
+import { EngineError, EngineTooMuch } from "../../../lib/engine/error.ts";
+import { OwnCalls } from "../../../lib/engine/own_calls.ts";
 import { bytes } from "../requests.ts";
 
+interface Send extends Disposable {
+  (path: string, method?: EngineRequest["method"]): Promise<EngineAnswer>;
+}
+
+function connect(
+  address: Partial<EngineAddress> & { host: string },
+  patience?: number,
+  calls = new OwnCalls(),
+): EngineClient {
+  const endpoint = engineEndpoint({ tlsVerify: false, ...address });
+  return engineClient(endpoint, { calls, patience });
+}
+
+/** The same, which sends requests without a body. */
 function client(
   address: Partial<EngineAddress> & { host: string },
   patience?: number,
-): Send & AsyncDisposable {
-  const endpoint = engineEndpoint({ tlsVerify: false, ...address });
-  return engineClient(endpoint, patience);
+): Send {
+  const engine = connect(address, patience);
+  return Object.assign(
+    (path: string, method: EngineRequest["method"] = "GET") =>
+      engine.send({ method, path }),
+    { [Symbol.dispose]: () => engine[Symbol.dispose]() },
+  );
 }
 
 async function problem(answer: Promise<unknown>): Promise<string> {
   return (await assertRejects(() => answer, EngineError)).message;
 }
+
+const CLIENT = new URL("../../../lib/engine/client.ts", import.meta.url);
 
 /** Runs with a directory of its own, and away with it. */
 async function inDirectory(
@@ -40,7 +66,7 @@ async function onSocket(
   await inDirectory(async (directory) => {
     const path = `${directory}/engine.sock`;
     const server = Deno.serve({ path, onListen() {} }, handler);
-    await using send = client({ host: `unix://${path}` });
+    using send = client({ host: `unix://${path}` });
     try {
       await test(send, path);
     } finally {
@@ -64,7 +90,12 @@ Deno.test("client: asks over a unix socket", async () => {
       });
     },
     async (send) => {
-      const answer = { status: 418, apiVersion: "1.51", body: "Grüße 😀" };
+      const answer = {
+        status: 418,
+        wasAsked: false,
+        apiVersion: "1.51",
+        body: "Grüße 😀",
+      };
       assertEquals(await send("/_ping"), answer);
       assertEquals(await send("/v1.51/images/a%2Fb/json?x=%7B%7D"), answer);
       assertEquals(await send("/v1.51/containers/x", "DELETE"), answer);
@@ -83,9 +114,118 @@ Deno.test("client: without an Api-Version, that is empty", async () => {
     async (send) =>
       assertEquals(
         await send("/_ping"),
-        { status: 200, apiVersion: "", body: "OK" },
+        { status: 200, wasAsked: false, apiVersion: "", body: "OK" },
       ),
   );
+});
+
+Deno.test("client: sends a body as JSON", async () => {
+  await onSocket(
+    async (request) =>
+      new Response(
+        `${request.headers.get("Content-Type")} ` +
+          `${request.headers.get("Content-Length")} ${await request.text()}`,
+      ),
+    async (_, path) => {
+      using engine = connect({ host: `unix://${path}` });
+      const body = '{"Name":"ü"}';
+      const answer = await engine.send({ method: "POST", path: "/x", body });
+      assertEquals(answer.body, `application/json 13 ${body}`);
+    },
+  );
+});
+
+Deno.test("client: tells whether the engine asked the plugin about a call", async () => {
+  const calls = new OwnCalls();
+  const asks = new Set(["/asked"]);
+  await onSocket(
+    (request) => {
+      const { pathname: uri } = new URL(request.url);
+      // As the engine shows it: headers in their canonical form.
+      const headers = {
+        "Docker-Policy-Plugin-Call":
+          request.headers.get("docker-policy-plugin-call") ?? "",
+      };
+      if (asks.has(uri)) {
+        calls.recognize({ user: "", method: request.method, uri, headers });
+      }
+      return new Response("OK");
+    },
+    async (_, path) => {
+      using engine = connect({ host: `unix://${path}` }, undefined, calls);
+      for (const uri of ["/asked", "/other", "/asked"]) {
+        const { wasAsked } = await engine.send({ method: "GET", path: uri });
+        assertEquals(wasAsked, asks.has(uri), uri);
+        const stream = await engine.stream(uri);
+        assertEquals(stream.wasAsked, asks.has(uri), uri);
+        stream.close();
+      }
+    },
+  );
+});
+
+/** The pieces of a stream, joined, and the error that it ended with. */
+async function allOf(pieces: AsyncIterable<string>): Promise<string> {
+  let all = "";
+  try {
+    for await (const piece of pieces) all += piece;
+  } catch {
+    return `${all} and an error`;
+  }
+  return all;
+}
+
+Deno.test("client: an answer that goes on, whatever its pieces", async () => {
+  const bytes = new TextEncoder().encode("Grüße 😀\n");
+  await onSocket(
+    () =>
+      new Response(
+        new ReadableStream({
+          async start(answer) {
+            for (const byte of bytes) {
+              answer.enqueue(new Uint8Array([byte]));
+              await new Promise((resolve) => setTimeout(resolve));
+            }
+            answer.close();
+          },
+        }),
+        { status: 299, headers: { "Api-Version": "1.51" } },
+      ),
+    async (_, path) => {
+      using engine = connect({ host: `unix://${path}` });
+      const { status, apiVersion, pieces } = await engine.stream("/events");
+      assertEquals([status, apiVersion], [299, "1.51"]);
+      assertEquals(await allOf(pieces), "Grüße 😀\n");
+    },
+  );
+});
+
+Deno.test("client: a stream that breaks off, and one that is closed here", async () => {
+  const closed = Promise.withResolvers<void>();
+  await inDirectory(async (directory) => {
+    const path = `${directory}/engine.sock`;
+    using listener = Deno.listen({ transport: "unix", path });
+    const served = (async () => {
+      for (const isClosedHere of [false, true]) {
+        using connection = await listener.accept();
+        await take(connection);
+        await connection.write(
+          bytes(`${HEAD}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n`),
+        );
+        if (isClosedHere) {
+          assertEquals(await take(connection), "");
+          closed.resolve();
+        }
+      }
+    })();
+    using engine = connect({ host: `unix://${path}` });
+    const broken = await engine.stream("/events");
+    assertEquals(await allOf(broken.pieces), "{} and an error");
+    const other = await engine.stream("/events");
+    other.close();
+    await closed.promise;
+    await served;
+  });
 });
 
 Deno.test("client: asks over TCP", async () => {
@@ -96,7 +236,7 @@ Deno.test("client: asks over TCP", async () => {
   try {
     for (const end of ["", "/"]) {
       const host = `tcp://127.0.0.1:${server.addr.port}${end}`;
-      await using send = client({ host });
+      using send = client({ host });
       assertEquals((await send("/info")).body, "/info");
     }
   } finally {
@@ -129,7 +269,7 @@ Deno.test("client: no engine there", async () => {
   assertEquals(message.startsWith(`${host}: `), true, message);
 });
 
-/** In milliseconds; an engine gets five seconds. */
+/** In milliseconds; an engine gets a minute. */
 const PATIENCE = 50;
 const GIVEN_UP = "did not answer within 0.05 s";
 
@@ -176,8 +316,9 @@ Deno.test("client: an answer without end", async () => {
     async (send, path) => {
       assertEquals(
         await problem(send("/info")),
-        `unix://${path}: it answers without end`,
+        `unix://${path}: the answer is too long`,
       );
+      await assertRejects(() => send("/info"), EngineTooMuch);
     },
   );
 });
@@ -205,7 +346,7 @@ async function withServer(
     const host = listener.addr.transport === "tcp"
       ? `tcp://127.0.0.1:${listener.addr.port}`
       : `unix://${path}`;
-    await using send = client({ host }, patience);
+    using send = client({ host }, patience);
     try {
       await test(async (path) => {
         const { status, apiVersion, body } = await send(path);
@@ -364,7 +505,7 @@ Deno.test("client: also if all kept connections have ended with it", async () =>
     (async () => {
       for await (const connection of listener) serve(connection);
     })();
-    await using send = client({ host: `unix://${path}` });
+    using send = client({ host: `unix://${path}` });
     await Promise.all([send("/1"), send("/2"), send("/3")]);
     restarted = true;
     assertEquals((await send("/4")).status, 200);
@@ -389,13 +530,16 @@ Deno.test("client: a request that takes too long on a kept connection is not sen
 });
 
 Deno.test("client: kept connections don't keep the program from its end", async () => {
-  const path =
-    new URL("../../../lib/engine/client.ts", import.meta.url).pathname;
   await onSocket(() => new Response("OK"), async (_, socket) => {
     const program = `
-      import { engineClient } from "${path}";
-      const send = engineClient({ host: "", to: { path: "${socket}" } });
-      console.log((await send("/_ping")).body);`;
+      import { engineClient } from "${CLIENT}";
+      import { OwnCalls } from "${new URL("own_calls.ts", CLIENT)}";
+      const client = engineClient(
+        { host: "", to: { path: "${socket}" } },
+        { calls: new OwnCalls() },
+      );
+      const { body } = await client.send({ method: "GET", path: "/_ping" });
+      console.log(body);`;
     const { stdout } = await new Deno.Command(Deno.execPath(), {
       args: ["eval", program],
       signal: AbortSignal.timeout(5000),

@@ -1,17 +1,19 @@
 import { assertEquals } from "@std/assert";
-import { connectEngine } from "../../../lib/engine/engine.ts";
-import { problem, scripted } from "./scripted.ts";
+import { escape } from "@std/regexp";
+import { connectEngine, EngineError } from "../../../lib/engine/engine.ts";
+import { clientWith, listPath, problem, scripted } from "./scripted.ts";
 
 Deno.test("engine: names can't lead to another path", async () => {
-  const { engine, sent } = scripted("1.41", {});
   for (const name of ["a/b", "../info", "a?b#c", "a b", "ü", "a%2Fb", "\n"]) {
-    sent.length = 0;
-    assertEquals(await engine.inspectContainer(name), undefined);
+    const list = listPath({ name: [`^/?${escape(name)}$`] });
+    const { engine, sent } = scripted("1.41", { [list]: [] });
+    assertEquals(await engine.findContainers(name), []);
     assertEquals(await engine.inspectImage(name), undefined);
     assertEquals(await engine.inspectService(name), undefined);
     const encoded = encodeURIComponent(name);
     assertEquals(/^[\w.%-]+$/.test(encoded), true);
     assertEquals(sent, [
+      `GET /v1.41${list}`,
       `GET /v1.41/containers/${encoded}/json`,
       `GET /v1.41/images/${encoded}/json`,
       `GET /v1.41/services/${encoded}`,
@@ -63,40 +65,110 @@ Deno.test("engine: the mounts of a container, also of an old one", async () => {
     ]
   ) {
     const { engine } = scripted("1.41", {
-      "/containers/web/json": {
-        Id: "1d",
-        Name: "/web",
-        Created: "2026-01-02T03:04:05.678Z",
-        Mounts: mounts,
-      },
-      "/containers/json?all=1": [
+      [listPath({ id: ["1d"] })]: [
         {
           Id: "1d",
           Names: ["/web", "/other/web"],
           Created: 1767323045,
+          State: "running",
+          Image: "b:1",
+          Labels: { a: "b" },
           Mounts: mounts,
         },
-        { Id: "2d", Names: null, Created: 0 },
       ],
+      [listPath({ id: ["2d"] })]: [{ Id: "2d", Names: null, Created: 0 }],
     });
-    assertEquals(
-      await engine.inspectContainer("web"),
-      { id: "1d", names: ["web"], created: 1767323045678, mounts: expected },
-    );
-    assertEquals(await engine.listContainers(), [
-      {
-        id: "1d",
-        names: ["web", "other/web"],
-        created: 1767323045000,
-        mounts: expected,
-      },
-      { id: "2d", names: [], created: 0, mounts: [] },
-    ]);
+    assertEquals(await engine.findContainer("1d"), {
+      id: "1d",
+      names: ["web", "other/web"],
+      created: 1767323045000,
+      running: true,
+      image: "b:1",
+      labels: { a: "b" },
+      mounts: expected,
+    });
+    assertEquals(await engine.findContainer("2d"), {
+      id: "2d",
+      names: [],
+      created: 0,
+      running: false,
+      image: "",
+      labels: {},
+      mounts: [],
+    });
   }
+});
+
+Deno.test("engine: a container runs in some states only", async () => {
+  for (
+    const [state, running] of [
+      ["created", false],
+      ["running", true],
+      ["paused", true],
+      ["restarting", true],
+      ["removing", false],
+      ["exited", false],
+      ["dead", false],
+      [undefined, false],
+    ] as const
+  ) {
+    const { engine } = scripted("1.41", {
+      [listPath({ id: ["1d"] })]: [{ Id: "1d", Created: 0, State: state }],
+    });
+    assertEquals((await engine.findContainer("1d"))?.running, running, state);
+  }
+});
+
+Deno.test("engine: a container that is gone, and answers that are none", async () => {
+  const path = listPath({ id: ["1d"] });
+  assertEquals(
+    await scripted("1.41", { [path]: [] }).engine.findContainer("1d"),
+    undefined,
+  );
+  for (
+    const [answer, message] of [
+      [404, `GET ${path} gave HTTP 404`],
+      [500, `GET ${path} gave HTTP 500: status 500`],
+      [{}, `GET ${path} gave no list where one belongs`],
+      [
+        [{ Id: "1d", Mounts: {} }],
+        `GET ${path} gave no list where one belongs`,
+      ],
+      [
+        [{ Id: "1d", Names: "web" }],
+        `GET ${path} gave no list where one belongs`,
+      ],
+    ] as const
+  ) {
+    const { engine } = scripted("1.41", { [path]: answer });
+    assertEquals(await problem(engine.findContainer("1d")), message);
+  }
+});
+
+Deno.test("engine: when a container was made, to the millisecond", async () => {
+  const { engine } = scripted("1.41", {
+    "/containers/1d/json": { Created: "2026-01-02T03:04:05.678912345Z" },
+  });
+  assertEquals(await engine.madeAt("1d"), 1767323045678);
+  assertEquals(await engine.madeAt("2d"), 0);
+});
+
+Deno.test("engine: a task, and its image, are the engine's word", async () => {
+  const task = (id: string) => listPath({ "id": [id], "is-task": ["true"] });
+  const { engine } = scripted("1.41", {
+    [task("1d")]: [{ Id: "1d", Created: 0 }],
+    [task("2d")]: [],
+    "/containers/1d/json": { Image: "sha256:0", Config: { Image: "b:1" } },
+  });
+  assertEquals(await engine.isTask("1d"), true);
+  assertEquals(await engine.isTask("2d"), false);
+  assertEquals(await engine.taskImage("1d"), "b:1");
+  assertEquals(await engine.taskImage("2d"), "");
 });
 
 Deno.test("engine: a service, and the spec before", async () => {
   const spec = {
+    Name: "web",
     TaskTemplate: {
       ContainerSpec: {
         Image: "b",
@@ -110,12 +182,13 @@ Deno.test("engine: a service, and the spec before", async () => {
   };
   const plugin = { TaskTemplate: { PluginSpec: { Remote: "r.example/p:1" } } };
   const { engine } = scripted("1.41", {
-    "/services/web": { Spec: spec, PreviousSpec: plugin },
+    "/services/web": { ID: "s1", Spec: spec, PreviousSpec: plugin },
     "/services/new": { Spec: plugin },
     "/services/odd": { Spec: null, PreviousSpec: null },
     "/services/worker": 503,
   });
   const read = {
+    name: "web",
     image: "b",
     mounts: [
       { type: "volume", source: "data", target: "/x" },
@@ -124,15 +197,23 @@ Deno.test("engine: a service, and the spec before", async () => {
     ],
     pluginRemote: "",
   };
-  const readPlugin = { image: "", mounts: [], pluginRemote: "r.example/p:1" };
+  const readPlugin = {
+    name: "",
+    image: "",
+    mounts: [],
+    pluginRemote: "r.example/p:1",
+  };
   assertEquals(
     await engine.inspectService("web"),
-    { spec: read, previousSpec: readPlugin },
+    { id: "s1", spec: read, previousSpec: readPlugin },
   );
-  assertEquals(await engine.inspectService("new"), { spec: readPlugin });
+  assertEquals(await engine.inspectService("new"), {
+    id: "",
+    spec: readPlugin,
+  });
   assertEquals(
     await engine.inspectService("odd"),
-    { spec: { image: "", mounts: [], pluginRemote: "" } },
+    { id: "", spec: { name: "", image: "", mounts: [], pluginRemote: "" } },
   );
   assertEquals(await engine.inspectService("missing"), undefined);
   assertEquals(
@@ -233,28 +314,86 @@ Deno.test("engine: a list of images", async () => {
   );
 });
 
+/** An engine that answers everything but a question with this status. */
+function doing(status: number, gets: Record<string, unknown> = {}) {
+  const sent: string[] = [];
+  const engine = connectEngine(clientWith(({ method, path, body }) => {
+    const plain = path.replace(/^\/v[0-9.]+/, "");
+    if (path === "/_ping") return { apiVersion: "1.41" };
+    if (method === "GET") {
+      return gets[plain]
+        ? { body: JSON.stringify(gets[plain]) }
+        : { status: 404, body: "{}" };
+    }
+    sent.push(`${method} ${plain} ${body ?? ""}`.trim());
+    return { status, body: '{"message":"no"}' };
+  }));
+  return { engine, sent };
+}
+
 Deno.test("engine: a container is removed with its anonymous volumes", async () => {
   const path = "/containers/a%2Fb?v=1&force=1";
-  const answer = (status: number) => {
-    const sent: string[] = [];
-    const engine = connectEngine((path, method) => {
-      sent.push(`${method ?? "GET"} ${path}`);
-      return Promise.resolve({
-        status: path === "/_ping" ? 200 : status,
-        apiVersion: "1.41",
-        body: '{"message":"no"}',
-      });
-    });
-    return { engine, sent };
-  };
-  const { engine, sent } = answer(204);
+  const { engine, sent } = doing(204);
   await engine.removeContainer("a/b");
-  assertEquals(sent.at(-1), `DELETE /v1.41${path}`);
-  await answer(404).engine.removeContainer("a/b"); // Gone is gone.
-  for (const status of [200, 409, 500]) {
+  assertEquals(sent, [`DELETE ${path}`]);
+  await doing(404).engine.removeContainer("a/b"); // Gone is gone.
+  for (const status of [199, 400, 409, 500]) {
     assertEquals(
-      await problem(answer(status).engine.removeContainer("a/b")),
+      await problem(doing(status).engine.removeContainer("a/b")),
       `DELETE ${path} gave HTTP ${status}: no`,
     );
   }
+});
+
+Deno.test("engine: a container is stopped for good", async () => {
+  const update = 'POST /containers/1d/update {"RestartPolicy":{"Name":"no"}}';
+  const stop = "POST /containers/1d/stop?t=0";
+  for (const status of [204, 304, 404]) {
+    const { engine, sent } = doing(status);
+    await engine.stopForGood("1d");
+    assertEquals(sent, [update, stop]);
+  }
+  // One with --rm has no restart policy to be set.
+  const { engine, sent } = scripted("1.41", {
+    "POST /containers/1d/update": 409,
+    "POST /containers/1d/stop?t=0": "",
+  });
+  await engine.stopForGood("1d");
+  assertEquals(sent.length, 2);
+  assertEquals(
+    await problem(doing(500).engine.stopForGood("1d")),
+    "POST /containers/1d/stop?t=0 gave HTTP 500: no",
+  );
+  const silent = scripted("1.41", {
+    "POST /containers/1d/update": new EngineError("silence"),
+  });
+  assertEquals(await problem(silent.engine.stopForGood("1d")), "silence");
+});
+
+Deno.test("engine: a volume is removed if it is no older than its container", async () => {
+  const since = Date.parse("2026-01-02T03:04:05Z");
+  const remove = async (volume: unknown, status = 204) => {
+    const { engine, sent } = doing(status, { "/volumes/a%2Fb": volume });
+    await engine.removeVolume("a/b", since);
+    return sent;
+  };
+  const at = (CreatedAt: string) => ({ Name: "a/b", CreatedAt });
+  const removed = ["DELETE /volumes/a%2Fb"];
+  assertEquals(await remove(at("2026-01-02T03:04:05Z")), removed);
+  assertEquals(await remove(at("2026-01-02T04:04:06+01:00")), removed);
+  assertEquals(await remove(at("2026-01-02T03:04:04Z")), []);
+  assertEquals(await remove(at("2026-01-02T04:04:04+01:00")), []);
+  // Plugins may not tell when (`volumeToAPIType` in moby's
+  // daemon/volume/service/convert.go).
+  assertEquals(await remove(at("0001-01-01T00:00:00Z")), []);
+  // Another container uses it, or it is gone by then.
+  assertEquals(await remove(at("2026-01-02T03:04:05Z"), 409), removed);
+  assertEquals(await remove(at("2026-01-02T03:04:05Z"), 404), removed);
+  assertEquals(
+    await problem(remove(at("2026-01-02T03:04:05Z"), 500)),
+    "DELETE /volumes/a%2Fb gave HTTP 500: no",
+  );
+  const gone = doing(404);
+  await gone.engine.removeVolume("a/b", since);
+  assertEquals(gone.sent, []);
 });

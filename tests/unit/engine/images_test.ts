@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { connectEngine } from "../../../lib/engine/engine.ts";
 import { Unreadable } from "../../../lib/call/unreadable.ts";
-import { problem, scripted } from "./scripted.ts";
+import { clientWith, problem, scripted } from "./scripted.ts";
 
 const LAYER = `sha256:${"1".repeat(64)}`;
 const IMAGE = { Id: "sha256:1d", Os: "linux" };
@@ -16,22 +16,25 @@ const FACTS = {
 };
 
 Deno.test("images: one that was replaced is asked in its own version", async () => {
-  const ids = (version: string) => ({ Id: version, Os: "linux" });
+  const ids = (version: string) => ({
+    Id: version,
+    ID: version,
+    Os: "linux",
+  });
   let apiVersion = "1.47";
   const sent: string[] = [];
-  const engine = connectEngine((path) => {
+  const engine = connectEngine(clientWith(({ path }) => {
     sent.push(path);
-    return Promise.resolve({
-      status: 200,
+    return {
       apiVersion,
       body: path === "/_ping" ? "OK" : JSON.stringify(ids(apiVersion)),
-    });
-  });
+    };
+  }));
   assertEquals((await engine.inspectImage("b"))?.id, "1.47");
   apiVersion = "1.51";
   assertEquals((await engine.inspectImage("b"))?.id, "1.51");
   apiVersion = "1.41";
-  assertEquals((await engine.inspectContainer("web"))?.id, "1.41");
+  assertEquals((await engine.inspectService("web"))?.id, "1.41");
   assertEquals(sent, [
     "/_ping",
     "/v1.47/images/b/json",
@@ -40,21 +43,18 @@ Deno.test("images: one that was replaced is asked in its own version", async () 
     "/_ping",
     "/v1.51/images/b/json",
     "/v1.51/images/b/json?manifests=1",
-    "/v1.51/containers/web/json",
+    "/v1.51/services/web",
     "/_ping",
-    "/v1.41/containers/web/json",
+    "/v1.41/services/web",
   ]);
 });
 
 Deno.test("images: one that never is the same is not asked for ever", async () => {
   let version = 41;
-  const engine = connectEngine(() =>
-    Promise.resolve({
-      status: 200,
-      apiVersion: `1.${++version}`,
-      body: JSON.stringify({ Id: "sha256:1d", Os: "linux" }),
-    })
-  );
+  const engine = connectEngine(clientWith(() => ({
+    apiVersion: `1.${++version}`,
+    body: JSON.stringify({ Id: "sha256:1d", Os: "linux" }),
+  })));
   assertEquals(
     await problem(engine.inspectImage("b")),
     "the engine's API version changes all the time",

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { parseConfig } from "../../../lib/config/load.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
-import { decideImages } from "../../../lib/policy/images.ts";
+import { decideImages, decideTaskImage } from "../../../lib/policy/images.ts";
 import { Unreadable } from "../../../lib/call/unreadable.ts";
 import type { AuthzRequest } from "../../../lib/call/authz.ts";
 import { callOf, engineWith, request, said } from "../requests.ts";
@@ -260,6 +260,7 @@ Deno.test("images: a service without a body that is shown", async () => {
 Deno.test("images: an update is checked by its body, or by the spec that it goes back to", async (t) => {
   const body = { TaskTemplate: { ContainerSpec: { Image: "alpine:3" } } };
   const spec = (image: string, pluginRemote = "") => ({
+    name: "web",
     image,
     mounts: [],
     pluginRemote,
@@ -271,6 +272,7 @@ Deno.test("images: an update is checked by its body, or by the spec that it goes
     inspectService: (name) => {
       asked.push(name);
       return Promise.resolve({
+        id: "s1",
         spec: spec("evil:1"),
         ...(previous && { previousSpec: previous }),
       });
@@ -331,6 +333,34 @@ Deno.test("images: an update is checked by its body, or by the spec that it goes
       "no answer",
     );
   });
+});
+
+Deno.test("images: the image of a task, whoever ordered it", async () => {
+  const { images } = await parseConfig("test.toml", STRICT);
+  const { images: lax } = await parseConfig("test.toml", LAX);
+  const no = (name: string) =>
+    `image ${name} is not allowed: not on the whitelist`;
+  for (
+    const [image, expected] of [
+      ["alpine:3", "allowed"],
+      [`docker.io/library/alpine:3@${DIGEST}`, no(`alpine:${DIGEST}`)],
+      ["evil:1", no("evil:1")],
+      ["evil", no("evil:latest")],
+      // An ID is never pulled.
+      [DIGEST, "allowed"],
+      // The task is gone.
+      ["", "allowed"],
+    ]
+  ) {
+    assertEquals(said(decideTaskImage(images!, image)), expected, image);
+  }
+  assertEquals(said(decideTaskImage(lax!, "evil:1")), "allowed");
+  assertEquals(
+    said(decideTaskImage(lax!, "docker")),
+    "image docker:latest is not allowed: blacklisted by ^docker:",
+  );
+  const odd = decideTaskImage(lax!, "UPPER");
+  assertEquals(odd.allow || odd.rule, "unreadable");
 });
 
 Deno.test("images: builds, loads and imports, each by its key", async (t) => {

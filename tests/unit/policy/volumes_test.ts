@@ -1,8 +1,9 @@
-import { assert, assertEquals } from "@std/assert";
-import type {
-  ContainerFacts,
-  Engine,
-  ImageFacts,
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  type ContainerFacts,
+  type Engine,
+  EngineError,
+  type ImageFacts,
 } from "../../../lib/engine/engine.ts";
 import type { Decision } from "../../../lib/policy/decision.ts";
 import type { Platform } from "../../../lib/call/platform.ts";
@@ -15,7 +16,7 @@ import { Unreadable } from "../../../lib/call/unreadable.ts";
 import type { AuthzRequest } from "../../../lib/call/authz.ts";
 import { callOf, engineWith, request, said } from "../requests.ts";
 
-const POLICY: VolumesPolicy = { allowClassicBuild: true };
+const POLICY: VolumesPolicy = { allowClassicBuild: true, allowService: [] };
 
 async function decide(
   authz: AuthzRequest,
@@ -449,6 +450,9 @@ function containerFacts(
     id,
     names: [name],
     created: 0,
+    running: false,
+    image: "b",
+    labels: {},
     mounts: mounts.map((mount) => ({
       type: "volume",
       name: "",
@@ -462,9 +466,9 @@ function containerFacts(
 /** An engine with a container named web. */
 function container(...mounts: Partial<Mounted>[]): Partial<Engine> {
   return {
-    inspectContainer: (name) =>
+    findContainers: (name) =>
       Promise.resolve(
-        name === "web" ? containerFacts("1d", "web", mounts) : undefined,
+        name === "web" ? [containerFacts("1d", "web", mounts)] : [],
       ),
   };
 }
@@ -522,13 +526,12 @@ Deno.test("volumes: start, restart, rename and archive, by what the container ha
 Deno.test("volumes: a name that begins the ID of another container", async () => {
   const start = (name: string, known: ContainerFacts[]) =>
     verdict(request(`POST /containers/${name}/start`), {
-      // By name first, as the engine does.
-      inspectContainer: (name) =>
+      findContainers: (name) =>
         Promise.resolve(
-          known.find(({ names }) => names.includes(name)) ??
-            known.find(({ id }) => id.startsWith(name)),
+          known.filter(({ id, names }) =>
+            names.includes(name) || id.startsWith(name)
+          ),
         ),
-      listContainers: () => Promise.resolve(known),
     });
   const plain = containerFacts("0001", "abc", []);
   const other = containerFacts("abc2", "db", [{ name: "data" }]);
@@ -541,7 +544,6 @@ Deno.test("volumes: a name that begins the ID of another container", async () =>
     await start("abc", [plain, containerFacts("9abc", "db", [{ name: "v" }])]),
     "allowed",
   );
-  // A name that can't begin an ID, or an ID itself: no need to look further.
   assertEquals(
     await start("web", [containerFacts("0002", "web", []), other]),
     "allowed",
@@ -663,6 +665,7 @@ function service(
 
 function spec(image: string, ...mounts: string[]): ServiceSpec {
   return {
+    name: "web",
     image,
     mounts: mounts.map((target) => ({ type: "bind", source: "/h", target })),
     pluginRemote: "",
@@ -704,12 +707,6 @@ Deno.test("volumes: the mounts of a service", async () => {
 });
 
 Deno.test("volumes: the image of a service", async () => {
-  const notHere = (name: string) =>
-    `image ${name} is not on this host, so that its volumes can't be seen: ` +
-    "pull it first";
-  const notPinned = (name: string) =>
-    `service image ${name} is not pinned, and the engine pulls a tag again ` +
-    "for each task: name it by digest or by image ID (sha256:1d)";
   const known = images({
     [PINNED]: [],
     [DIGEST]: [],
@@ -723,10 +720,11 @@ Deno.test("volumes: the image of a service", async () => {
       [{ Image: PINNED }, "allowed"],
       [{ Image: DIGEST }, "allowed"],
       [{ Image: `r.example/a/b:1@${DIGEST}` }, "allowed"],
-      [{ Image: "busybox" }, notPinned("busybox")],
+      [{ Image: "busybox" }, "allowed"],
       [{ Image: "db" }, "image db declares VOLUME /data"],
-      [{ Image: "missing" }, notHere("missing")],
-      [{ Image: `missing@${DIGEST}` }, notHere(`missing@${DIGEST}`)],
+      // The host that runs its tasks decides.
+      [{ Image: "missing" }, "allowed"],
+      [{ Image: `missing@${DIGEST}` }, "allowed"],
       [
         { Image: `db@${DIGEST}` },
         `image db@${DIGEST} declares VOLUME /data`,
@@ -779,7 +777,77 @@ Deno.test("volumes: the image of a service", async () => {
   );
 });
 
-Deno.test("volumes: an update that leaves a service's image does not ask again", async () => {
+Deno.test("volumes: the image of a service that can't be told apart is not here", async () => {
+  const create = request("POST /services/create", service({ Image: "db" }));
+  assertEquals(
+    await verdict(create, {
+      inspectImage: () => Promise.reject(new Unreadable("two of them")),
+    }),
+    "allowed",
+  );
+  await assertRejects(
+    () =>
+      verdict(create, {
+        inspectImage: () => Promise.reject(new EngineError("silence")),
+      }),
+    EngineError,
+    "silence",
+  );
+});
+
+Deno.test("volumes: the name of a service that may have volumes is reserved", async () => {
+  const policy: VolumesPolicy = { ...POLICY, allowService: ["db", "log"] };
+  const reserved = (name: string) =>
+    `service name ${name} is reserved: allow-service in [volumes] lets it ` +
+    "have volumes";
+  const named = (Name: string) => ({
+    Name,
+    TaskTemplate: { ContainerSpec: { Image: "busybox" } },
+  });
+  for (
+    const [name, expected] of [
+      ["db", reserved("db")],
+      ["log", reserved("log")],
+      ["db2", "allowed"],
+      ["DB", "allowed"],
+      ["", "allowed"],
+    ]
+  ) {
+    assertEquals(
+      await verdict(
+        request("POST /services/create", named(name)),
+        PLAIN,
+        policy,
+      ),
+      expected,
+      name,
+    );
+  }
+  /** An update of a service of one name, which gives it another. */
+  const update = (before: string, after: string, query = "") =>
+    verdict(
+      request(`POST /services/x/update?version=7${query}`, named(after)),
+      {
+        ...PLAIN,
+        inspectService: () =>
+          Promise.resolve({
+            id: "s1",
+            spec: { ...spec("busybox"), name: before },
+            previousSpec: { ...spec("busybox"), name: "log" },
+          }),
+      },
+      policy,
+    );
+  assertEquals(await update("web", "web"), "allowed");
+  assertEquals(await update("db", "web"), reserved("db"));
+  assertEquals(await update("web", "db"), reserved("db"));
+  assertEquals(
+    await update("web", "web", "&rollback=previous"),
+    reserved("log"),
+  );
+});
+
+Deno.test("volumes: an update is decided by what the service has then", async () => {
   const update = (
     current: ServiceSpec | undefined,
     container: Record<string, unknown>,
@@ -789,7 +857,8 @@ Deno.test("volumes: an update that leaves a service's image does not ask again",
       request("POST /services/web/update?version=7", service(container)),
       {
         ...images(known),
-        inspectService: () => Promise.resolve(current && { spec: current }),
+        inspectService: () =>
+          Promise.resolve(current && { id: "s1", spec: current }),
       },
     );
   const db = `db@${DIGEST}`;
@@ -833,7 +902,12 @@ Deno.test("volumes: an update that leaves a service's image does not ask again",
     }),
     'named volume "v"',
   );
-  // A service that the engine does not know has nothing to leave.
+  // So does an image, if it is here.
+  assertEquals(
+    await update(spec("db"), { Image: "db" }, { db: ["/data"] }),
+    "image db declares VOLUME /data",
+  );
+  // A service that the engine does not know.
   assertEquals(
     await update(undefined, { Image: db }, { [db]: ["/data"] }),
     `image ${db} declares VOLUME /data`,
@@ -850,7 +924,11 @@ Deno.test("volumes: a rollback is decided by the spec before", async () => {
     verdict(request(`POST /services/web/update?version=7${query}`, body), {
       ...images({ [db]: ["/data"] }),
       inspectService: () =>
-        Promise.resolve({ spec: spec("busybox"), previousSpec: previous }),
+        Promise.resolve({
+          id: "s1",
+          spec: spec("busybox"),
+          previousSpec: previous,
+        }),
     });
   const volume: ServiceSpec = {
     ...spec("busybox"),
@@ -903,7 +981,7 @@ Deno.test("volumes: a rollback is decided by the spec before", async () => {
 });
 
 Deno.test("volumes: classic builds are open, or closed", async () => {
-  const closed: VolumesPolicy = { allowClassicBuild: false };
+  const closed: VolumesPolicy = { ...POLICY, allowClassicBuild: false };
   const classic = "a classic build can leave volumes behind: build with " +
     "BuildKit";
   const tar = { "Content-Type": "application/x-tar" };
@@ -936,7 +1014,7 @@ Deno.test("volumes: classic builds are open, or closed", async () => {
 
 Deno.test("volumes: bind mounts from some directories only", async () => {
   const srv: VolumesPolicy = {
-    allowClassicBuild: true,
+    ...POLICY,
     allowBind: ["/srv"],
   };
   const bind = (Source: string) => ({ Type: "bind", Source, Target: "/x" });
@@ -1029,7 +1107,7 @@ Deno.test("volumes: links are followed for bind mounts, anew for each call", () 
     await Deno.mkdir(`${dir}/secret`);
     await Deno.symlink("srv", `${dir}/allowed`);
     await Deno.symlink("srv/a", `${dir}/shortcut`);
-    const policy = { allowClassicBuild: true, allowBind: [`${dir}/allowed/`] };
+    const policy = { ...POLICY, allowBind: [`${dir}/allowed/`] };
     const bind = (source: string) =>
       verdict(createWithBinds([`${dir}/${source}`]), {}, policy);
     assertEquals(await bind("srv/a"), "allowed");
@@ -1054,7 +1132,7 @@ Deno.test("volumes: a call can't keep others waiting by its bind mounts", () =>
       await Deno.symlink(`${through}${at + 1}`, `${dir}/${at}`);
     }
     await Deno.mkdir(`${dir}/39`);
-    const policy = { allowClassicBuild: true, allowBind: [dir] };
+    const policy = { ...POLICY, allowBind: [dir] };
     const sources = Array.from({ length: 300 }, (_, at) => `${dir}/0/${at}`);
     const steps = countSteps();
     let turns = 0;

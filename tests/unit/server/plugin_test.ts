@@ -11,6 +11,8 @@ import { bytes } from "../requests.ts";
 interface Posted extends PluginResponse {
   /** What the policies were asked. */
   asked: (AuthzRequest | AuthzResponse)[];
+  /** What was told of activations. */
+  activations: string[];
   /** Whether the body was read. */
   wasRead: boolean;
 }
@@ -21,9 +23,10 @@ interface Setting {
   decision?: Decision;
 }
 
-/** A plugin whose policies decide so on calls, and on answers to `/looked-at`. */
+/** A plugin whose policies decide so on calls, and on answers. */
 function plugin(decision: Decision = ALLOW) {
   const asked: (AuthzRequest | AuthzResponse)[] = [];
+  const activations: string[] = [];
   const decide = (message: AuthzRequest | AuthzResponse) => {
     asked.push(message);
     return Promise.resolve(decision);
@@ -31,16 +34,12 @@ function plugin(decision: Decision = ALLOW) {
   const handler = pluginHandler(
     {
       firstLine: decide,
-      secondLine: {
-        admit: () => Promise.resolve(ALLOW),
-        concerns: ({ method, uri }) =>
-          method === "POST" && uri === "/looked-at",
-        decide,
-      },
+      secondLine: decide,
+      activated: () => activations.push("activated"),
     },
     openLog({ debug: false, journal: false, format: "text" }, () => {}),
   );
-  return { handler, asked };
+  return { handler, asked, activations };
 }
 
 /** Posts a message. */
@@ -49,7 +48,7 @@ async function post(
   body: string,
   { method = "POST", headers, decision }: Setting = {},
 ): Promise<Posted> {
-  const { handler, asked } = plugin(decision);
+  const { handler, asked, activations } = plugin(decision);
   let wasRead = false;
   const sent = headers ?? { "content-length": String(bytes(body).length) };
   const response = await handler({
@@ -61,7 +60,7 @@ async function post(
       return Promise.resolve(body);
     },
   });
-  return { ...response, asked, wasRead };
+  return { ...response, asked, activations, wasRead };
 }
 
 const MESSAGE = JSON.stringify({
@@ -74,9 +73,14 @@ const MESSAGE = JSON.stringify({
 
 Deno.test("plugin: activation", async () => {
   for (const body of ["", "{}", "anything"]) {
-    const { status, body: answer } = await post("/Plugin.Activate", body);
-    assertEquals([status, answer], [200, '{"Implements":["authz"]}']);
+    const answer = await post("/Plugin.Activate", body);
+    assertEquals(
+      [answer.status, answer.body, answer.activations],
+      [200, '{"Implements":["authz"]}', ["activated"]],
+    );
   }
+  const other = await post("/AuthZPlugin.AuthZReq", MESSAGE);
+  assertEquals(other.activations, []);
 });
 
 Deno.test("plugin: a request is decided on", async () => {
@@ -183,17 +187,7 @@ function responseMessage(uri: string): string {
     `"ResponseBody":"${btoa('{"Id":"abc"}')}"}`;
 }
 
-Deno.test("plugin: most responses are allowed unseen", async () => {
-  const { status, body, asked } = await post(
-    "/AuthZPlugin.AuthZRes",
-    responseMessage("/containers/json"),
-    { decision: deny("x/y", "no such thing") },
-  );
-  assertEquals([status, body], [200, '{"Allow":true}']);
-  assertEquals(asked, []);
-});
-
-Deno.test("plugin: a response that is looked at", async () => {
+Deno.test("plugin: a response is decided on", async () => {
   const { status, body, asked } = await post(
     "/AuthZPlugin.AuthZRes",
     responseMessage("/looked-at"),

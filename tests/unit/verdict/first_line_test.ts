@@ -231,7 +231,7 @@ Deno.test("first line: a policy on trial logs what it would deny", async () => {
     const { said, log } = await decide(authz, {
       config: "[volumes]\nenforce = false",
       engine: {
-        inspectContainer: () => Promise.reject(new EngineError("silence")),
+        findContainers: () => Promise.reject(new EngineError("silence")),
       },
     });
     assertEquals(said, "allowed");

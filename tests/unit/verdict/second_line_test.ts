@@ -9,7 +9,6 @@ import {
   createSecondLine,
   type SecondLine,
 } from "../../../lib/verdict/second_line.ts";
-import { routeOf } from "../../../lib/call/endpoints.ts";
 import type { AuthzResponse } from "../../../lib/call/authz.ts";
 import { base64, bytes, engineWith, request, said } from "../requests.ts";
 
@@ -32,17 +31,20 @@ async function open(
   const log: string[] = [];
   const asked: string[] = [];
   const removed: string[] = [];
+  const served: unknown[] = [];
   const secondLine = createSecondLine({
     config: await parseConfig("x.toml", config),
     engine: engineWith({
-      listContainers: () => Promise.resolve([]),
-      inspectContainer(id) {
+      findContainer(id) {
         asked.push(id);
         return Promise.resolve(
           mounts && {
             id,
             names: ["web"],
             created: 0,
+            running: false,
+            image: "b",
+            labels: {},
             mounts: mounts.map((mount, at) => ({
               name: "",
               source: "/",
@@ -63,8 +65,13 @@ async function open(
       { debug: true, journal: true, format: "text" },
       (line) => log.push(line),
     ),
+  }, {
+    served(response, _route, exempt) {
+      served.push([response.request.uri, exempt]);
+      return Promise.resolve();
+    },
   });
-  return { secondLine, log, asked, removed };
+  return { secondLine, log, asked, removed, served };
 }
 
 /** The engine's answer to a create. */
@@ -77,9 +84,8 @@ function created(more: Partial<AuthzResponse> = {}): AuthzResponse {
   };
 }
 
-Deno.test("second line: only creates are looked at", async () => {
-  const { secondLine } = await open();
-  const concerned = [
+Deno.test("second line: only of creates is the container looked at", async () => {
+  const looked = [
     ["POST", "/containers/create"],
     ["POST", "/v1.41/containers/create?name=web"],
     ["POST", "/v1.51/cont%61iners/cre%61te"],
@@ -97,12 +103,34 @@ Deno.test("second line: only creates are looked at", async () => {
     ["POST", "/volumes/create"],
     ["POST", "/containers/create/"],
   ];
-  for (const [method, uri] of concerned) {
-    assertEquals(secondLine.concerns({ method, uri }), true, uri);
+  for (const [calls, ids] of [[looked, [ID]], [others, []]] as const) {
+    for (const [method, uri] of calls) {
+      const { secondLine, asked } = await open({ mounts: [] });
+      const answer = created({ request: request(`${method} ${uri}`, {}) });
+      assertEquals(said(await secondLine(answer)), "allowed", uri);
+      assertEquals(asked, ids, uri);
+    }
   }
-  for (const [method, uri] of others) {
-    assertEquals(secondLine.concerns({ method, uri }), false, uri);
-  }
+});
+
+Deno.test("second line: the third is told what came of calls, and who is exempt", async () => {
+  const { secondLine, served } = await open({
+    config: '[volumes]\nallow-user = ["dwalsh"]',
+    mounts: [{ type: "volume", name: "data" }],
+  });
+  const by = (user: string, call: string) =>
+    secondLine(created({ request: { ...request(call, {}), user } }));
+  await by("dwalsh", "POST /containers/create");
+  await by("eve", "POST /containers/create");
+  await by("dwalsh", "POST /services/create");
+  await by("eve", "POST /build");
+  await by("eve", "GET /containers/json");
+  assertEquals(served, [
+    ["/containers/create", ["volumes"]],
+    ["/containers/create", []],
+    ["/services/create", ["volumes"]],
+    ["/build", []],
+  ]);
 });
 
 Deno.test("second line: none without the policy, or where it is only tried out", async () => {
@@ -111,9 +139,7 @@ Deno.test("second line: none without the policy, or where it is only tried out",
       config,
       mounts: [{ type: "volume", name: "data" }],
     });
-    const uri = "/containers/create";
-    assertEquals(secondLine.concerns({ method: "POST", uri }), false, config);
-    assertEquals(said(await secondLine.decide(created())), "allowed", config);
+    assertEquals(said(await secondLine(created())), "allowed", config);
     assertEquals([asked, removed], [[], []]);
   }
 });
@@ -127,7 +153,7 @@ Deno.test("second line: a container as it should be passes unnoticed", async () 
     ]
   ) {
     const { secondLine, log, asked, removed } = await open({ mounts });
-    assertEquals(said(await secondLine.decide(created())), "allowed");
+    assertEquals(said(await secondLine(created())), "allowed");
     assertEquals({ log, asked, removed }, {
       log: [],
       asked: [ID],
@@ -147,7 +173,7 @@ Deno.test("second line: one with a volume is removed, with an alert, and refused
   ];
   for (const [mounts, what] of cases) {
     const { secondLine, log, removed } = await open({ mounts });
-    const decision = await secondLine.decide(created());
+    const decision = await secondLine(created());
     const denial = `volumes are not allowed: container ${
       ID.slice(0, 12)
     } has ${what}`;
@@ -165,13 +191,13 @@ Deno.test("second line: bind mounts are held against allow-bind once more", asyn
     config,
     mounts: [{ type: "bind", source: "/no-such-thing/a" }],
   });
-  assertEquals(said(await good.secondLine.decide(created())), "allowed");
+  assertEquals(said(await good.secondLine(created())), "allowed");
   const bad = await open({
     config,
     mounts: [{ type: "bind", source: "/etc" }],
   });
   assertMatch(
-    said(await bad.secondLine.decide(created())),
+    said(await bad.secondLine(created())),
     /^bind mount of \/etc/,
   );
   assertEquals(bad.removed, [ID]);
@@ -182,7 +208,7 @@ Deno.test("second line: the alert holds the raw request, on one line, and not mo
     mounts: [{ type: "volume", name: "data" }],
   });
   const body = `{"Image":"b",\n"ho\u017ftconfig":"${"x".repeat(100_000)}"}`;
-  await secondLine.decide(created({
+  await secondLine(created({
     request: {
       ...request("POST /v1.41/containers/create?name=w%0a", body, {
         "X-Odd": "1\n<0>forged",
@@ -212,7 +238,7 @@ Deno.test("second line: whoever is exempt may have a volume", async () => {
     mounts: [{ type: "volume", name: "data" }],
   });
   const by = (user: string) =>
-    secondLine.decide(created({ request: { ...created().request, user } }));
+    secondLine(created({ request: { ...created().request, user } }));
   assertEquals(said(await by("dwalsh")), "allowed");
   assertEquals([asked, removed], [[], []]);
   assertMatch(said(await by("eve")), /volume "data"/);
@@ -226,11 +252,11 @@ Deno.test("second line: a create that made nothing asks nothing", async () => {
     });
     const body = base64('{"message":"no such image"}');
     assertEquals(
-      said(await secondLine.decide(created({ status, body }))),
+      said(await secondLine(created({ status, body }))),
       "allowed",
     );
     assertEquals(
-      said(await secondLine.decide(created({ status, body: undefined }))),
+      said(await secondLine(created({ status, body: undefined }))),
       "allowed",
     );
     assertEquals([asked, log], [[], []]);
@@ -239,7 +265,7 @@ Deno.test("second line: a create that made nothing asks nothing", async () => {
 
 Deno.test("second line: a container that is gone already passes", async () => {
   const { secondLine, removed, log } = await open(); // knows no container
-  assertEquals(said(await secondLine.decide(created())), "allowed");
+  assertEquals(said(await secondLine(created())), "allowed");
   assertEquals([removed, log], [[], []]);
 });
 
@@ -259,7 +285,7 @@ Deno.test("second line: an answer that names no container is refused, with an al
   ) {
     const { secondLine, log, asked } = await open({ mounts: [] });
     assertMatch(
-      said(await secondLine.decide(created({ body }))),
+      said(await secondLine(created({ body }))),
       /^the new container can't be checked: /,
     );
     assertEquals(asked, []);
@@ -271,10 +297,10 @@ Deno.test("second line: an answer that names no container is refused, with an al
 Deno.test("second line: an engine that gives no answer is no yes", async () => {
   const fails = () => Promise.reject(new EngineError("gone"));
   const cases: Partial<Engine>[] = [
-    { inspectContainer: fails },
+    { findContainer: fails },
     { removeContainer: fails },
     {
-      inspectContainer: () => {
+      findContainer: () => {
         throw new TypeError("a bug");
       },
     },
@@ -285,7 +311,7 @@ Deno.test("second line: an engine that gives no answer is no yes", async () => {
       engine,
     });
     assertMatch(
-      said(await secondLine.decide(created())),
+      said(await secondLine(created())),
       /^the new container can't be checked: (gone|a bug)/,
     );
     assertMatch(log.join("\n"), /^<3>alert: /m);
@@ -303,22 +329,34 @@ Deno.test("second line: the settings of the moment count", async () => {
       return config;
     },
     engine: engineWith({
-      inspectContainer: (id) =>
-        Promise.resolve({ id, names: [], created: 0, mounts }),
+      findContainer: (id) =>
+        Promise.resolve({
+          id,
+          names: [],
+          created: 0,
+          running: false,
+          image: "b",
+          labels: {},
+          mounts,
+        }),
       removeContainer: () => Promise.resolve(),
     }),
     isExempt: () => Promise.resolve(false),
     log: openLog({ debug: false, journal: false, format: "text" }, () => {}),
-  });
-  assertEquals(said(await secondLine.decide(created())), "allowed");
+  }, { served: () => Promise.resolve() });
+  assertEquals(said(await secondLine(created())), "allowed");
   config = await parseConfig("x.toml", "[volumes]");
-  assertMatch(said(await secondLine.decide(created())), /volume "data"/);
+  assertMatch(said(await secondLine(created())), /volume "data"/);
 });
 
 /** Posts a response message to a plugin with this second line. */
 async function post(secondLine: SecondLine, message: string) {
   const handler = pluginHandler(
-    { firstLine: () => Promise.resolve(ALLOW), secondLine },
+    {
+      firstLine: () => Promise.resolve(ALLOW),
+      secondLine,
+      activated() {},
+    },
     openLog({ debug: false, journal: false, format: "text" }, () => {}),
   );
   const { status, body } = await handler({
@@ -407,54 +445,11 @@ Deno.test("second line: a message is read in any order of its fields", async () 
   }
 });
 
-Deno.test("second line: an answer that was too long takes back what is young, and nothing else", async () => {
-  const now = Date.now();
-  const removed: string[] = [];
-  const container = (id: string, created: number) => ({
-    id,
-    names: [id],
-    created,
-    mounts: [{ type: "volume", name: "data", source: "/", destination: "/x" }],
+Deno.test("second line: what hides its answer is left to the third", async () => {
+  const { secondLine, asked, removed } = await open({
+    mounts: [{ type: "volume", name: "data" }],
   });
-  const containers = [
-    container("before", now - 1),
-    container("long-ago", now - 3_600_000),
-    container("young", now + 1000),
-  ];
-  const secondLineWith = async (config: string) =>
-    createSecondLine({
-      config: await parseConfig("x.toml", config),
-      engine: engineWith({
-        // The list tells whole seconds, rounded down.
-        listContainers: () =>
-          Promise.resolve(containers.map((one) => ({
-            ...one,
-            created: Math.floor(one.created / 1000) * 1000,
-          }))),
-        inspectContainer: (id) =>
-          Promise.resolve(containers.find((one) => one.id === id)),
-        removeContainer: (id) => {
-          removed.push(id);
-          return Promise.resolve();
-        },
-      }),
-      isExempt: () => Promise.resolve(false),
-      log: openLog({ debug: false, journal: false, format: "text" }, () => {}),
-    });
   const ahead = { ...created(), status: 0, body: undefined };
-  const secondLine = await secondLineWith("[volumes]");
-  const route = routeOf(ahead.request)!;
-  assertEquals(said(await secondLine.admit(ahead.request, route)), "allowed");
-  assertMatch(
-    said(await secondLine.decide(ahead)),
-    /container young has volume "data"/,
-  );
-  assertEquals(removed, ["young"]);
-
-  // Where somebody is exempt, it could be theirs.
-  const exempt = '[volumes]\nallow-user = ["dwalsh"]';
-  const careful = await secondLineWith(exempt);
-  await careful.admit(ahead.request, route);
-  assertEquals(said(await careful.decide(ahead)), "allowed");
-  assertEquals(removed, ["young"]);
+  assertEquals(said(await secondLine(ahead)), "allowed");
+  assertEquals([asked, removed], [[], []]);
 });

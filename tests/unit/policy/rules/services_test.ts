@@ -1,12 +1,10 @@
 import { assertEquals } from "@std/assert";
 import type { Mount } from "../../../../lib/call/mount.ts";
 import {
-  checkServiceImage,
+  checkServiceName,
   checkTemplates,
   serviceCoveredPaths,
 } from "../../../../lib/policy/rules/services.ts";
-
-const DIGEST = `sha256:${"ab".repeat(32)}`;
 
 function mount(source: string, target: string): Mount {
   return { type: "bind", source, target };
@@ -37,26 +35,14 @@ Deno.test("services: a source that is a template is refused", () => {
   );
 });
 
-Deno.test("services: an image is here, pinned, and its volumes are covered", () => {
-  const plain = { id: "sha256:1d", volumes: [] };
-  const data = { id: "sha256:1d", volumes: ["/data"] };
-  for (
-    const [name, image, rule] of [
-      [DIGEST, plain, undefined],
-      [`db@${DIGEST}`, plain, undefined],
-      [`r.example/db:1@${DIGEST}`, plain, undefined],
-      [`db@${DIGEST}`, undefined, "volumes/service-image"],
-      [`db@${DIGEST}`, data, "volumes/image"],
-      ["db:1", data, "volumes/image"],
-      ["db:1", plain, "volumes/service-tag"],
-      [`db@${DIGEST}0`, plain, "volumes/service-tag"],
-      [`db@sha512:${"ab".repeat(64)}`, plain, "volumes/service-tag"],
-    ] as const
-  ) {
-    assertEquals(checkServiceImage(name, image, new Set())?.rule, rule, name);
-  }
-  assertEquals(
-    checkServiceImage(`db@${DIGEST}`, data, new Set(["/data"])),
-    undefined,
-  );
+Deno.test("services: a name that may have volumes is reserved", () => {
+  assertEquals(checkServiceName("db", []), undefined);
+  assertEquals(checkServiceName("db", ["db2", "DB"]), undefined);
+  assertEquals(checkServiceName("", ["db"]), undefined);
+  assertEquals(checkServiceName("db", ["log", "db"]), {
+    allow: false,
+    rule: "volumes/service-name",
+    message: "service name db is reserved: allow-service in [volumes] lets " +
+      "it have volumes",
+  });
 });

@@ -1,0 +1,185 @@
+/**
+ * What the third line does to a container that a policy refuses, and how it is told.
+ *
+ * @module
+ */
+import type { ContainerFacts, Engine } from "../engine/engine.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import { shown } from "../text.ts";
+import type { Look } from "./findings.ts";
+
+/** What deeds need. */
+export interface DeedOptions {
+  readonly engine: Engine;
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, "acted" | "taskRemoved">;
+}
+
+/** Acts on containers, and tells what was done. */
+export class Deeds {
+  readonly #options: DeedOptions;
+  /** Services of which a task was removed. */
+  readonly #alerted = new Set<string>();
+  /** Containers of which it was told what would be done. */
+  readonly #tried = new Set<string>();
+
+  /** @param options What it needs. */
+  constructor(options: DeedOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Removes a container that was made against a policy, with the volumes that were
+   * made for it.
+   *
+   * @param container The container.
+   * @param look What the policies have against it.
+   */
+  async removeMade(container: ContainerFacts, look: Look): Promise<void> {
+    if (this.#isTrial(container, look, "removed")) return;
+    await this.#remove(container);
+    this.#alert(
+      container,
+      look,
+      "was made against the policy, and is removed",
+      {
+        call: "no answer to a create named it",
+      },
+    );
+    this.#options.metrics.acted("removed");
+  }
+
+  /**
+   * Removes a task, and has its service have none any more: swarm makes another
+   * one in its place, without end. One alert a service.
+   *
+   * @param container The task's container.
+   * @param look What the policies have against it.
+   */
+  async removeTask(container: ContainerFacts, look: Look): Promise<void> {
+    const { engine, log, metrics } = this.#options;
+    const { id, name } = look.service!;
+    const isTrial = !look.findings.some(({ enforce }) => enforce);
+    if (!isTrial) await this.#remove(container);
+    const isFirst = !this.#alerted.has(id);
+    this.#alerted.add(id);
+    if (isTrial) {
+      if (isFirst) this.#isTrial(container, look, "removed");
+      return;
+    }
+    metrics.acted("task_removed");
+    metrics.taskRemoved(id);
+    if (isFirst) {
+      this.#alert(
+        container,
+        look,
+        "is a task against the policy, and is removed; so are others of its " +
+          "service",
+        { service: shown(name), service_id: id },
+      );
+    }
+    if (await engine.scaleToZero(id)) {
+      log.warning(`service ${shown(name)} has no tasks any more`, {
+        service_id: id,
+      });
+    }
+  }
+
+  /**
+   * Stops a container that was there before and was started against a policy.
+   *
+   * @param container The container.
+   * @param look What the policies have against it.
+   */
+  async stopStarted(container: ContainerFacts, look: Look): Promise<void> {
+    if (this.#isTrial(container, look, "stopped")) return;
+    this.#requireQuestions();
+    await this.#options.engine.stopForGood(container.id);
+    this.#alert(
+      container,
+      look,
+      "was started against the policy, and is stopped",
+    );
+    this.#options.metrics.acted("stopped");
+  }
+
+  /**
+   * Removes a container whose description is too long to be read.
+   *
+   * @param id Its ID.
+   */
+  async removeUnreadable(id: string): Promise<void> {
+    this.#requireQuestions();
+    await this.#options.engine.removeContainer(id);
+    this.#options.log.error(
+      `alert: container ${id.slice(0, 12)} can't be checked, and is removed: ` +
+        "its labels are too long to be read",
+      { id },
+    );
+    this.#options.metrics.acted("removed");
+  }
+
+  /** @param id ID of a container that is gone. */
+  forget(id: string): void {
+    this.#tried.delete(id);
+  }
+
+  /** What is only tried out is only logged, once. */
+  #isTrial(
+    container: ContainerFacts,
+    look: Look,
+    deed: "removed" | "stopped",
+  ): boolean {
+    if (look.findings.some(({ enforce }) => enforce)) return false;
+    // It is looked at again and again.
+    if (this.#tried.has(container.id)) return true;
+    this.#tried.add(container.id);
+    this.#alert(container, look, `would be ${deed}`);
+    this.#options.metrics.acted(`would_be_${deed}`);
+    return true;
+  }
+
+  async #remove(container: ContainerFacts): Promise<void> {
+    const { engine } = this.#options;
+    this.#requireQuestions();
+    await engine.removeContainer(container.id);
+    for (const { type, name } of container.mounts) {
+      if (type === "volume" && name !== "") {
+        await engine.removeVolume(name, container.created);
+      }
+    }
+  }
+
+  /** On an engine that does not ask us, it is not ours to act. */
+  #requireQuestions(): void {
+    if (this.#options.engine.asksUs()) return;
+    throw new Error("the engine does not ask this plugin");
+  }
+
+  #alert(
+    container: ContainerFacts,
+    { findings: [{ denial }] }: Look,
+    what: string,
+    more: Record<string, string> = {},
+  ): void {
+    this.#options.log.error(
+      `alert: container ${container.id.slice(0, 12)} ${what}`,
+      {
+        id: container.id,
+        name: shown(container.names.join(",")),
+        image: shown(container.image),
+        mounts: shown(container.mounts.map(mountText).join(","), 1000),
+        rule: denial.rule,
+        reason: denial.message,
+        ...more,
+      },
+    );
+  }
+}
+
+function mountText(
+  { type, name, source, destination }: ContainerFacts["mounts"][number],
+): string {
+  return `${type}:${name || source}:${destination}`;
+}

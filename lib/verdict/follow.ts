@@ -1,0 +1,185 @@
+/**
+ * Follows what happens to the engine's containers, and tells the third line.
+ *
+ * @module
+ */
+import type { ContainerEvent, Engine, EventStream } from "../engine/engine.ts";
+import type { Presence } from "../engine/presence.ts";
+import type { Log } from "../log.ts";
+import type { ThirdLine } from "./third_line.ts";
+
+/**
+ * How often all containers are looked at, in milliseconds: an engine drops events
+ * without a sign if 1,024 of them wait for a reader.
+ */
+const ROUND = 60_000;
+
+/** How long to wait before the event stream is taken up again, in milliseconds. */
+const RETRY = 5000;
+
+/** How long to wait at least, however many calls hurry, in milliseconds. */
+const PAUSE = 100;
+
+/** How long a call waits for the first look, in milliseconds. */
+const ARRIVAL = 10_000;
+
+/** What following works with. */
+export interface FollowOptions {
+  readonly engine: Pick<Engine, "followContainers" | "asksUs">;
+  readonly thirdLine: ThirdLine;
+  /** Whether any policy looks at what the host has. */
+  readonly isWanted: () => boolean;
+  readonly presence: Pick<Presence, "isUp" | "isSame" | "stops">;
+  readonly log: Log;
+  /** For tests: how long to wait, in milliseconds. */
+  readonly retry?: number;
+  readonly round?: number;
+}
+
+/** Following, for as long as the process lives. */
+export interface Following {
+  /**
+   * @returns Why the events are not followed; undefined if they are, or nobody
+   *   wants it.
+   */
+  problem(): string | undefined;
+  /**
+   * Waits for the first look at all containers. An engine that has just come up
+   * must serve nothing that we don't see.
+   *
+   * @returns When they were looked at, or can't be for now.
+   */
+  arrived(): Promise<void>;
+  /** Has the next attempt made at once: the engine has said something. */
+  hurry(): void;
+}
+
+/**
+ * Begins to follow.
+ *
+ * @param options What it works with.
+ * @returns What can be asked of it.
+ */
+export function follow(options: FollowOptions): Following {
+  const { engine, thirdLine, isWanted, presence, log } = options;
+  const { retry = RETRY, round = ROUND } = options;
+  let problem: string | undefined = "not yet";
+  /** When the engine was last seen not to ask us, or nobody wanted to look. */
+  let since = Date.now();
+  /** Whether all containers of this engine were looked at. */
+  let hasArrived = false;
+  /** Fulfilled when an attempt to arrive has come to an end. */
+  let attempt = Promise.withResolvers<void>();
+  /** Ends the wait for the next attempt. */
+  let hurry = () => {};
+
+  async function run(): Promise<never> {
+    for (;;) {
+      try {
+        if (!isWanted()) {
+          problem = undefined;
+          since = Date.now();
+        } else if (await presence.isUp()) await followOnce();
+        else fail("the engine is stopped, or has not said anything yet");
+      } catch (error) {
+        fail(error instanceof Error ? error.message : String(error));
+      }
+      const { promise, resolve } = Promise.withResolvers<void>();
+      hurry = resolve;
+      await sleep(PAUSE);
+      await Promise.race([promise, sleep(retry)]);
+    }
+  }
+
+  /** Lets go of whoever waits, and has others wait for the next attempt. */
+  function attemptEnds(): void {
+    attempt.resolve();
+    attempt = Promise.withResolvers();
+  }
+
+  async function followOnce(): Promise<void> {
+    hasArrived &&= presence.isSame;
+    const stream = await engine.followContainers();
+    const end = new AbortController();
+    try {
+      requireQuestions();
+      // The events are read from the start: what happens while all containers are
+      // looked at must not be missed.
+      const stops = presence.stops().then(() => thirdLine.engineEnded());
+      await Promise.race([tellAll(stream), lookAround(end.signal), stops]);
+    } finally {
+      end.abort();
+      stream.close();
+    }
+    throw new Error("the engine stops");
+  }
+
+  async function tellAll({ events }: EventStream): Promise<never> {
+    for await (const event of events) tell(event);
+    throw new Error("the engine has ended them");
+  }
+
+  /** Nothing is waited for: a slow reader would slow the engine. */
+  function tell({ action, id }: ContainerEvent): void {
+    if (action === "create") thirdLine.made(id);
+    else if (action === "start") thirdLine.started(id);
+    else if (action === "destroy") thirdLine.gone(id);
+  }
+
+  /**
+   * A look that fails does not end the stream: whoever makes one fail must not have
+   * what runs by then taken for what was there before.
+   */
+  async function lookAround(end: AbortSignal): Promise<void> {
+    while (!end.aborted) {
+      try {
+        await thirdLine.lookAround(hasArrived ? undefined : since);
+        if (end.aborted) return;
+        if (problem !== undefined) log.info("following the engine's events");
+        hasArrived = true;
+        problem = undefined;
+      } catch (error) {
+        if (end.aborted) return;
+        problem = error instanceof Error ? error.message : String(error);
+        log.error(`can't look at all containers: ${problem}`);
+      }
+      attemptEnds();
+      requireQuestions();
+      await sleep(hasArrived ? round : retry);
+    }
+  }
+
+  /** An engine that does not ask us is none of our business. */
+  function requireQuestions(): void {
+    if (engine.asksUs()) return;
+    throw new Error(
+      "the engine does not ask this plugin: name it in authorization-plugins",
+    );
+  }
+
+  function fail(why: string): void {
+    since = Date.now();
+    if (why !== problem) {
+      log.warning(`can't follow the engine's events: ${why}`);
+    }
+    problem = why;
+    attemptEnds();
+  }
+
+  run();
+  return {
+    problem: () => problem,
+    hurry: () => hurry(),
+    async arrived() {
+      if (problem === undefined) return;
+      hurry();
+      await Promise.race([attempt.promise, sleep(ARRIVAL)]);
+    },
+  };
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((done) => {
+    Deno.unrefTimer(setTimeout(done, milliseconds));
+  });
+}

@@ -1,0 +1,297 @@
+/**
+ * The third line: what the host has. It looks at each container that was made or
+ * started, whoever caused it, and takes away what the policies refuse.
+ *
+ * A call is decided on before the engine serves it, and what its names mean can
+ * change in between. A task of a swarm comes without any call. So the first two
+ * lines can't have the last word.
+ *
+ * @module
+ */
+import type { AuthzRequest, AuthzResponse } from "../call/authz.ts";
+import type { Route, Section } from "../call/endpoints.ts";
+import { type ContainerFacts, EngineTooMuch } from "../engine/engine.ts";
+import { shown } from "../text.ts";
+import { type DeedOptions, Deeds } from "./deeds.ts";
+import { describe } from "./describe.ts";
+import { type Look, lookAt } from "./findings.ts";
+import type { Kept } from "./kept.ts";
+import type { LineOptions } from "./options.ts";
+import { Whose } from "./whose.ts";
+
+/** Looks at what the host has. */
+export interface ThirdLine {
+  /**
+   * Takes note of a call that the first line allows.
+   *
+   * @param request The call.
+   * @param route Its row in the endpoint table.
+   * @param exempt The policies that its user is exempt from.
+   * @returns When the call may go on. It never throws.
+   */
+  allowed(
+    request: AuthzRequest,
+    route: Route,
+    exempt: readonly Section[],
+  ): Promise<void>;
+  /**
+   * Takes note of what came of a call.
+   *
+   * @param response The engine's answer.
+   * @param route The call's row in the endpoint table.
+   * @param exempt The policies that its user is exempt from.
+   * @returns When the client may have the answer. It never throws.
+   */
+  served(
+    response: AuthzResponse,
+    route: Route,
+    exempt: readonly Section[],
+  ): Promise<void>;
+  /** @param id ID of a container that was made. */
+  made(id: string): Promise<void>;
+  /** @param id ID of a container that was started. */
+  started(id: string): Promise<void>;
+  /** @param id ID of a container that is gone. */
+  gone(id: string): void;
+  /**
+   * Looks at all containers: events can be lost without a sign.
+   *
+   * @param since If nobody watched until now: since when the engine can have asked
+   *   the plugin, in milliseconds since 1970. What was there before and runs is
+   *   left alone then.
+   * @returns When all were looked at.
+   * @throws {EngineError} If the engine gives no usable answer.
+   */
+  lookAround(since?: number): Promise<void>;
+  /** The engine has ended: no call is under way any more. */
+  engineEnded(): void;
+  /** @returns How many containers are left alone that a policy refuses. */
+  left(): number;
+}
+
+/**
+ * How long nobody may have watched, in milliseconds, for what was made meanwhile
+ * to count as made in our sight. A restart takes seconds; who takes the plugin out
+ * of the engine's settings, uses the engine, and puts it back takes longer.
+ */
+const RESTART_TIME = 180_000;
+
+/** What the third line works with. */
+export interface ThirdLineOptions extends LineOptions, DeedOptions {
+  /** What it leaves alone. */
+  readonly kept: Kept;
+}
+
+/**
+ * Makes the third line.
+ *
+ * @param options What it works with.
+ * @returns The third line.
+ */
+export function createThirdLine(options: ThirdLineOptions): ThirdLine {
+  const { engine, kept, log } = options;
+  const whose = new Whose(engine, kept);
+  const deeds = new Deeds(options);
+  /** Containers that were decided on. */
+  const seen = new Set<string>();
+  /** New containers that are being decided on. */
+  const fresh = new Set<string>();
+  /** Whether the containers of this engine were looked at. */
+  let hasLooked = false;
+
+  /** What the policies have against a container that nobody may have. */
+  async function look(container: ContainerFacts): Promise<Look> {
+    const { findings, service } = await lookAt(options, container);
+    const entries = [
+      kept.containers.get(container.id),
+      service && kept.services.get(service.id),
+    ];
+    return {
+      service,
+      findings: findings.filter(({ section }) =>
+        !entries.some((entry) => entry?.sections.includes(section))
+      ),
+    };
+  }
+
+  async function decideOnMade(id: string): Promise<void> {
+    const container = await engine.findContainer(id);
+    if (!container) return;
+    const first = await look(container);
+    if (first.findings.length === 0) return;
+    if (first.service) return await deeds.removeTask(container, first);
+    // A restart of the plugin must not make it one that was there before.
+    kept.undecided.add(id);
+    await kept.save();
+    await whose.known(container);
+
+    const now = await engine.findContainer(id);
+    if (!now) return;
+    const last = await look(now);
+    if (last.findings.length > 0) await deeds.removeMade(now, last);
+  }
+
+  async function decideOnStarted(container: ContainerFacts): Promise<void> {
+    const now = await look(container);
+    if (now.findings.length === 0) return;
+    if (now.service) return await deeds.removeTask(container, now);
+    await deeds.stopStarted(container, now);
+  }
+
+  async function made(id: string): Promise<void> {
+    if (fresh.has(id) || seen.has(id)) return;
+    fresh.add(id);
+    try {
+      await decideOnMade(id);
+      seen.add(id);
+      if (kept.undecided.delete(id)) await kept.save();
+    } catch (error) {
+      await fail(id, error);
+    } finally {
+      fresh.delete(id);
+    }
+  }
+
+  async function started(id: string): Promise<void> {
+    if (fresh.has(id)) return; // It is being decided on.
+    if (!seen.has(id)) {
+      // Before the first look it may be one that ran before, and starts again and
+      // again; that look tells.
+      if (hasLooked) await made(id);
+      return;
+    }
+    try {
+      const container = await engine.findContainer(id);
+      if (container) await runs(container);
+    } catch (error) {
+      await fail(id, error);
+    }
+  }
+
+  /** One that can't be decided on must not keep us from others. */
+  async function runs(container: ContainerFacts): Promise<void> {
+    try {
+      await decideOnStarted(container);
+    } catch (error) {
+      await fail(container.id, error);
+    }
+  }
+
+  /** The next look at all containers tries again. */
+  async function fail(id: string, error: unknown): Promise<void> {
+    try {
+      const { volumes, images } = options.config;
+      const isEnforced = [volumes, images].some((policy) => policy?.enforce);
+      const mayBe = !isEnforced || kept.containers.has(id);
+      if (error instanceof EngineTooMuch && !mayBe) {
+        return await deeds.removeUnreadable(id);
+      }
+    } catch (another) {
+      error = another;
+    }
+    const why = error instanceof Error ? error.message : String(error);
+    log.error(`container ${id.slice(0, 12)} can't be checked: ${why}`, { id });
+    options.metrics.acted("failed");
+  }
+
+  function gone(id: string): void {
+    seen.delete(id);
+    deeds.forget(id);
+    kept.containers.delete(id);
+    kept.undecided.delete(id);
+  }
+
+  /** Nobody watched when it was made or started. */
+  async function leaveAlone(container: ContainerFacts): Promise<void> {
+    const { id, names, running } = container;
+    seen.add(id);
+    if (!running) return;
+    const { findings } = await look(container);
+    if (findings.length === 0) return;
+    for (const { section } of findings) {
+      await kept.keep("containers", id, "before", section);
+    }
+    const [{ denial }] = findings;
+    log.warning(
+      `container ${
+        id.slice(0, 12)
+      } ran before the plugin came, and is left alone`,
+      {
+        id,
+        name: shown(names.join(",")),
+        rule: denial.rule,
+        reason: denial.message,
+      },
+    );
+  }
+
+  /** The list tells whole seconds, which may not be enough. */
+  async function isYounger(
+    { id, created }: ContainerFacts,
+    time: number,
+  ): Promise<boolean> {
+    if (created >= time) return true;
+    return created + 1000 > time && await engine.madeAt(id) > time;
+  }
+
+  async function lookAround(since?: number): Promise<void> {
+    const now = Date.now();
+    const away = kept.watchedUntil;
+    const from = now - away < RESTART_TIME ? away : since ?? 0;
+    // What comes while the engine is asked is not gone because the list lacks it.
+    const absent = new Set([
+      ...seen,
+      ...kept.containers.keys(),
+      ...kept.undecided,
+    ]);
+    for await (const container of engine.listContainers()) {
+      const { id } = container;
+      absent.delete(id);
+      if (fresh.has(id)) continue;
+      const isNew = !seen.has(id) &&
+        (since === undefined || await isYounger(container, from));
+      if (isNew || kept.undecided.has(id)) {
+        made(id);
+      } else if (since !== undefined) await leaveAlone(container);
+      else if (container.running) await runs(container);
+    }
+    for (const id of absent) gone(id);
+    hasLooked = true;
+    kept.watchedUntil = now;
+    await kept.save();
+  }
+
+  /** What is not noted is nobody's: nothing that is refused can stay by it. */
+  async function note(
+    request: AuthzRequest,
+    noting: Promise<void>,
+  ): Promise<void> {
+    try {
+      await noting;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      log.error(
+        `can't note whose container or service it is: ${why}`,
+        describe(request),
+      );
+    }
+  }
+
+  return {
+    allowed: (request, route, exempt) =>
+      note(request, whose.allowed(request, route, exempt)),
+    served: (response, route, exempt) =>
+      note(response.request, whose.served(response, route, exempt)),
+    made,
+    started,
+    gone,
+    lookAround,
+    engineEnded() {
+      hasLooked = false;
+      whose.engineEnded();
+    },
+    left: () =>
+      kept.containers.values().filter(({ because }) => because === "before")
+        .toArray().length,
+  };
+}

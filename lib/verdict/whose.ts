@@ -1,0 +1,196 @@
+/**
+ * Whose a container or service is: what calls and their answers tell of it.
+ *
+ * @module
+ */
+import type { AuthzRequest, AuthzResponse } from "../call/authz.ts";
+import { usesBuildKit } from "../call/build.ts";
+import { Call } from "../call/call.ts";
+import type { Route, Section } from "../call/endpoints.ts";
+import type { ContainerFacts, Engine } from "../engine/engine.ts";
+import { idIn } from "./answers.ts";
+import { CallsUnderWay } from "./calls_under_way.ts";
+import type { Kept } from "./kept.ts";
+
+/**
+ * How long a create may take, in milliseconds. If another plugin refuses it after
+ * us, we are never told that it is over.
+ */
+const CREATE_TIME = 60_000;
+
+/**
+ * How long a classic build may take whose end is not reported, in milliseconds: it
+ * must not shelter containers for ever.
+ */
+const BUILD_TIME = 6 * 60 * 60_000;
+
+/** Learns from calls whose the containers and services are. */
+export class Whose {
+  readonly #engine: Pick<Engine, "findContainers" | "inspectService">;
+  readonly #kept: Kept;
+  readonly #creates: CallsUnderWay;
+  readonly #builds: CallsUnderWay;
+
+  /**
+   * @param engine Tells what names mean.
+   * @param kept Where what exempt users may have is kept.
+   */
+  constructor(
+    engine: Pick<Engine, "findContainers" | "inspectService">,
+    kept: Kept,
+  ) {
+    this.#engine = engine;
+    this.#kept = kept;
+    this.#creates = new CallsUnderWay(CREATE_TIME, kept.creates);
+    this.#builds = new CallsUnderWay(BUILD_TIME, kept.builds);
+  }
+
+  /**
+   * Takes note of a call that the first line allows.
+   *
+   * @param request The call.
+   * @param route Its row in the endpoint table.
+   * @param exempt The policies that its user is exempt from.
+   * @returns When the engine may serve it.
+   * @throws {EngineError} If the engine can't tell what a name means.
+   */
+  async allowed(
+    request: AuthzRequest,
+    route: Route,
+    exempt: readonly Section[],
+  ): Promise<void> {
+    switch (route.endpoint.name) {
+      case "container create":
+        this.#creates.begin(request.user);
+        // A restart of the plugin must not make an exempt user's nobody's.
+        if (exempt.length > 0) await this.#kept.save();
+        return;
+      case "container start":
+      case "container restart":
+      case "container update":
+        return await this.#keepMeant(route.subject, exempt);
+      case "service update":
+        return await this.#keepService(route.subject, exempt);
+      case "build":
+        if (!usesBuildKit(new Call(request, route))) {
+          this.#builds.begin(buildKey(request));
+          await this.#kept.save();
+        }
+    }
+  }
+
+  /**
+   * Takes note of what came of a call.
+   *
+   * @param response The engine's answer.
+   * @param route The call's row in the endpoint table.
+   * @param exempt The policies that its user is exempt from.
+   * @returns When the client may have the answer.
+   */
+  async served(
+    { request, status, body }: AuthzResponse,
+    route: Route,
+    exempt: readonly Section[],
+  ): Promise<void> {
+    const sections = status === 201 ? exempt : [];
+    switch (route.endpoint.name) {
+      case "container create":
+        try {
+          for (const section of sections) {
+            const id = idIn(body, "Id");
+            await this.#kept.keep("containers", id, "exempt", section);
+          }
+        } finally {
+          this.#creates.end(request.user);
+        }
+        return;
+      case "service create":
+        for (const section of sections) {
+          const id = idIn(body, "ID");
+          await this.#kept.keep("services", id, "exempt", section);
+        }
+        return;
+      case "service update":
+        if (status === 200) await this.#keepOnly(route.subject, exempt);
+        return;
+      case "build":
+        if (!usesBuildKit(new Call(request, route))) {
+          this.#builds.end(buildKey(request));
+          await this.#kept.save();
+        }
+    }
+  }
+
+  /**
+   * Waits until it is known whose a new container is: an exempt user's is kept by
+   * then.
+   *
+   * The engine tells of a container before it answers the create that made it.
+   *
+   * @param container The container.
+   */
+  async known(container: ContainerFacts): Promise<void> {
+    // When it was made is told in whole seconds, rounded down.
+    const made = container.created + 1000;
+    await this.#creates.over(made, CREATE_TIME);
+    // Those of a classic build carry no mark, and are gone when it is over.
+    if (mayBeStep(container)) await this.#builds.over(made, BUILD_TIME);
+  }
+
+  /** The engine has ended, and with it all calls. */
+  engineEnded(): void {
+    this.#creates.clear();
+    this.#builds.clear();
+  }
+
+  /** What the name means now is what an exempt user may start. */
+  async #keepMeant(name: string, exempt: readonly Section[]): Promise<void> {
+    if (exempt.length === 0) return;
+    const [meant] = await this.#engine.findContainers(name);
+    if (!meant) return;
+    for (const section of exempt) {
+      await this.#kept.keep("containers", meant.id, "exempt", section);
+    }
+  }
+
+  /** Its tasks can come before the answer. */
+  async #keepService(name: string, exempt: readonly Section[]): Promise<void> {
+    if (exempt.length === 0) return;
+    const service = await this.#engine.inspectService(name);
+    if (!service) return;
+    for (const section of exempt) {
+      await this.#kept.keep("services", service.id, "exempt", section);
+    }
+  }
+
+  /**
+   * Whoever changes a service last answers for what it has. A change that the
+   * engine refuses must not cost anybody a service.
+   */
+  async #keepOnly(name: string, exempt: readonly Section[]): Promise<void> {
+    const { services } = this.#kept;
+    if (services.size === 0) return;
+    const service = await this.#engine.inspectService(name);
+    const entry = service && services.get(service.id);
+    if (!entry) return;
+    const sections = entry.sections.filter((each) => exempt.includes(each));
+    if (sections.length === entry.sections.length) return;
+    if (sections.length === 0) services.delete(service.id);
+    else services.set(service.id, { ...entry, sections });
+    await this.#kept.save();
+  }
+}
+
+function buildKey({ user, uri }: AuthzRequest): string {
+  return `${user} ${uri}`;
+}
+
+/**
+ * A step of a classic build has the volumes of its image, and nothing else
+ * (`create` in moby's daemon/builder/dockerfile/containerbackend.go).
+ */
+function mayBeStep({ mounts }: ContainerFacts): boolean {
+  return mounts.every(({ type, name }) =>
+    type === "volume" && /^[0-9a-f]{64}$/.test(name)
+  );
+}

@@ -198,7 +198,8 @@ export class Host {
   async #follows(times: number): Promise<void> {
     const ping = await this.stranger.api("GET", "/_ping").catch(() => null);
     const isStopped = ping === null;
-    if (isStopped || this.#guard.host !== undefined) return;
+    const isWanted = /\[(volumes|images)\]/.test(this.#guard.config);
+    if (isStopped || !isWanted || this.#guard.host !== undefined) return;
     await eventually("the plugin follows the engine's events", async () => {
       return await this.#timesFollowed() > times;
     });

@@ -12,7 +12,7 @@ import type { ThirdLine } from "./third_line.ts";
  * How often all containers are looked at, in milliseconds: an engine drops events
  * without a sign if 1,024 of them wait for a reader.
  */
-const ROUND = 60_000;
+const ROUND = 20_000;
 
 /** How long to wait before the event stream is taken up again, in milliseconds. */
 const RETRY = 5000;

@@ -316,7 +316,9 @@ export class Host {
   async metric(name: string): Promise<number | undefined> {
     const { body } = await this.monitor("/metrics");
     const values = body.split("\n").filter((line) =>
-      line.startsWith(`${name} `) || line.startsWith(`${name}{`)
+      (line.startsWith(`${name} `) || line.startsWith(`${name}{`)) &&
+      // What could not be done at once is tried again.
+      !line.includes('deed="failed"')
     ).map((line) => Number(line.slice(line.lastIndexOf(" "))));
     if (values.length === 0) return undefined;
     return values.reduce((sum, value) => sum + value, 0);

@@ -4,6 +4,7 @@
  * @module
  */
 import project from "./deno.json" with { type: "json" };
+import { type AuditLog, auditToFile, auditToJournal } from "./lib/audit.ts";
 import {
   type Args,
   HELP,
@@ -11,32 +12,54 @@ import {
   USAGE,
   UsageError,
 } from "./lib/cli/args.ts";
-import { checkConfig } from "./lib/cli/check_config.ts";
+import { CHECK_CONFIG_USAGE, checkConfig } from "./lib/cli/check_config.ts";
 import { explain } from "./lib/cli/explain.ts";
+import { health, HEALTH_USAGE } from "./lib/cli/health.ts";
 import { EXPLAIN_USAGE } from "./lib/cli/question.ts";
+import { POLICIES, stateOf } from "./lib/config/config.ts";
 import { ConfigError } from "./lib/config/document.ts";
 import { loadConfig } from "./lib/config/load.ts";
 import { Settings } from "./lib/config/settings.ts";
-import { describeConfig, showConfig } from "./lib/config/show.ts";
-import { startWarnings, warnOfUnseenBuilds } from "./lib/config/warnings.ts";
+import {
+  describeConfig,
+  showConfig,
+  summarizeConfig,
+} from "./lib/config/show.ts";
+import {
+  reloadWarnings,
+  startWarnings,
+  warnOfUnseenBuilds,
+} from "./lib/config/warnings.ts";
 import { engineEndpoint } from "./lib/engine/address.ts";
 import { EngineError } from "./lib/engine/error.ts";
 import { type Log, openLog } from "./lib/log.ts";
-import { Metrics } from "./lib/metrics.ts";
-import { listen, type Listener, ListenError } from "./lib/server/listen.ts";
-import { MonitorError, serveMonitor } from "./lib/server/monitor.ts";
+import { Metrics, type Standing } from "./lib/metrics.ts";
+import { listen, ListenError } from "./lib/server/listen.ts";
+import { type Monitor, serveMonitor } from "./lib/server/monitor.ts";
 import { pluginHandler } from "./lib/server/plugin.ts";
+import { printable } from "./lib/text.ts";
 import { createLines } from "./lib/verdict/lines.ts";
 
 const NAME = "docker-policy-plugin";
+
+/** For who mistyped a command's words. */
+const USAGES = new Map([
+  ["check-config", CHECK_CONFIG_USAGE],
+  ["explain", EXPLAIN_USAGE],
+  ["health", HEALTH_USAGE],
+]);
 
 /** How long a stop may take, in milliseconds. */
 const STOP_TIME = 4000;
 
 async function main([command, ...words]: string[]): Promise<void> {
-  if (command === "check-config") Deno.exit(checkConfig(words) ? 0 : 1);
+  if (command === "check-config") {
+    const readInput = () => new Response(Deno.stdin.readable).bytes();
+    Deno.exit(await checkConfig(words, readInput) ? 0 : 1);
+  }
   if (command === "explain") Deno.exit(await explain(words) ? 0 : 1);
-  const args = readArgs(Deno.args);
+  if (command === "health") Deno.exit(await health(words));
+  const args = readArgs(Deno.args, Deno.env.get("RUNTIME_DIRECTORY"));
   if (args.help) return console.log(HELP);
   if (args.version) {
     const { deno } = Deno.version;
@@ -52,58 +75,54 @@ async function serve(args: Args): Promise<void> {
     format: args.logFormat,
   });
   try {
-    const listener = await start(args, log);
+    const close = await start(args, log);
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      Deno.addSignalListener(signal, () => stop(listener, log));
+      Deno.addSignalListener(signal, () => stop(close, log));
     }
   } catch (error) {
     if (isForTheAdministrator(error)) logLines(error.message, log.error);
     else log.error(String(error instanceof Error ? error.stack : error));
     Deno.exit(1);
   }
+  keepRunning(log);
 }
 
-async function start(args: Args, log: Log): Promise<Listener> {
+/**
+ * What nobody caught concerns one connection, and must not end the process: the
+ * engine would refuse every call until it is back.
+ */
+function keepRunning(log: Log): void {
+  const note = (event: Event, error: unknown) => {
+    event.preventDefault();
+    log.error(
+      `bug: ${error instanceof Error ? error.stack ?? error : String(error)}`,
+    );
+  };
+  addEventListener("error", (event) => note(event, event.error));
+  addEventListener("unhandledrejection", (event) => note(event, event.reason));
+}
+
+/** Starts the plugin. Returns what stops it. */
+async function start(args: Args, log: Log): Promise<() => Promise<void>> {
   const settings = Settings.open(() => loadConfig(args.config));
   const endpoint = engineEndpoint(args);
   const metrics = new Metrics();
+  const audit = openAudit(args, log);
   const lines = createLines({
     settings,
     endpoint,
     log,
     metrics,
+    audit: audit?.write,
     stateDirectory: Deno.env.get("STATE_DIRECTORY"),
   });
 
-  // The monitor first: an address that is taken must not cost the engine the
-  // plugin's socket.
-  let problem: () => string | undefined = () => "not listening yet";
-  if (args.addr !== undefined) {
-    serveMonitor(args.addr, {
-      version: project.version,
-      problem: () => problem(),
-      warning: () =>
-        settings.problem
-          ? `the settings could not be read again: ${settings.problem}`
-          : lines.unwatched() &&
-            `the engine's events are not followed: ${lines.unwatched()}`,
-      config: () => showConfig(settings.config),
-      metrics: () =>
-        metrics.format({
-          version: project.version,
-          generation: settings.generation,
-          reloaded: settings.problem === undefined,
-          following: lines.unwatched() === undefined,
-          left: lines.left(),
-        }),
-    });
-  }
   const listener = await listen(
     pluginHandler(lines, log),
     args.socket,
     { fds: Deno.env.get("LISTEN_FDS"), pid: Deno.env.get("LISTEN_PID") },
+    log,
   );
-  problem = listener.problem;
   log.info(
     `${NAME} ${project.version} listening on ${listener.where}, ` +
       `asking ${args.host}`,
@@ -117,33 +136,83 @@ async function start(args: Args, log: Log): Promise<Listener> {
   };
   logSettings();
   Deno.addSignalListener("SIGHUP", () => {
+    audit?.reopen();
+    const before = settings.config;
     settings.reload();
     if (settings.problem === undefined) {
       log.info("settings read again");
       logSettings();
+      for (const warning of reloadWarnings(before, settings.config)) {
+        log.warning(warning);
+      }
       lines.settingsChanged();
     } else {
       logLines(settings.problem, log.error);
       log.error("the settings from before stay in force");
     }
   });
-  return {
-    ...listener,
-    async close() {
-      await listener.close();
-      await lines.close();
-    },
+
+  const monitors: Monitor[] = [];
+  const warnings = () => [
+    ...(settings.problem === undefined
+      ? []
+      : [`the settings could not be read again: ${settings.problem}`]),
+    ...(lines.unwatched() === undefined
+      ? []
+      : [`the engine's events are not followed: ${lines.unwatched()}`]),
+    ...monitors.flatMap((monitor) => {
+      const problem = monitor.problem();
+      return problem === undefined
+        ? []
+        : [`the monitor API is not served on ${monitor.address}: ${problem}`];
+    }),
+  ];
+  const standing = (): Standing => ({
+    version: project.version,
+    generation: settings.generation,
+    reloaded: settings.problem === undefined,
+    following: lines.unwatched() === undefined,
+    left: lines.left(),
+    states: POLICIES.map((name) => [name, stateOf(settings.config, name)]),
+    monitors: monitors.map((monitor) => [
+      monitor.address,
+      monitor.problem() === undefined,
+    ]),
+    auditLost: audit?.lost() ?? 0,
+  });
+  for (const address of args.addr) {
+    monitors.push(serveMonitor(address, {
+      version: project.version,
+      problem: listener.problem,
+      warnings,
+      enforced: () => summarizeConfig(settings.config),
+      config: () => showConfig(settings.config),
+      metrics: () => metrics.format(standing()),
+    }, log));
+  }
+  return async () => {
+    await listener.close();
+    await lines.close();
+    for (const each of monitors) each.close();
+    audit?.close();
   };
+}
+
+function openAudit({ auditLog }: Args, log: Log): AuditLog | undefined {
+  if (auditLog === undefined) return undefined;
+  if (auditLog !== "journal") return auditToFile(auditLog, log);
+  const directory = Deno.env.get("RUNTIME_DIRECTORY")?.split(":")[0];
+  return auditToJournal(directory ?? Deno.makeTempDirSync(), log);
 }
 
 let stopping = false;
 
-async function stop(listener: Listener, log: Log): Promise<void> {
+async function stop(close: () => Promise<void>, log: Log): Promise<void> {
   if (stopping) return;
   stopping = true;
   // A connection that never ends must not keep systemd waiting.
   setTimeout(() => Deno.exit(0), STOP_TIME);
-  await listener.close();
+  await close();
   log.info("stopped");
   Deno.exit(0);
 }
@@ -151,7 +220,7 @@ async function stop(listener: Listener, log: Log): Promise<void> {
 /** An error that says what is wrong and what to do, without a stack. */
 function isForTheAdministrator(error: unknown): error is Error {
   return error instanceof ConfigError || error instanceof ListenError ||
-    error instanceof EngineError || error instanceof MonitorError;
+    error instanceof EngineError;
 }
 
 function logLines(text: string, write: (line: string) => void): void {
@@ -162,7 +231,7 @@ try {
   await main(Deno.args);
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  const usage = Deno.args[0] === "explain" ? EXPLAIN_USAGE : USAGE;
-  console.error(`${NAME}: ${error.message}\n${usage}`);
+  const usage = USAGES.get(Deno.args[0]) ?? USAGE;
+  console.error(`${NAME}: ${printable(error.message)}\n${usage}`);
   Deno.exit(2);
 }

@@ -3,7 +3,6 @@
  *
  * @module
  */
-
 import { printable } from "./text.ts";
 
 /** How severe an event is, as syslog numbers it (sd-daemon(3)). */
@@ -22,6 +21,9 @@ export type Log =
     /** Missing unless debug events are written. */
     debug?: LogEvent;
   };
+
+/** A log that nobody reads. */
+export const SILENT: Log = { error() {}, warning() {}, info() {} };
 
 /** How an event is written. */
 export type LogFormat = "text" | "json";
@@ -49,19 +51,23 @@ export function openLog(
   const at =
     (level: keyof typeof PRIORITIES): LogEvent => (message, fields) => {
       const line = format === "json"
-        ? JSON.stringify({
+        ? printable(JSON.stringify({
           time: new Date().toISOString(),
           level,
           message,
           ...fields,
-        })
+        }))
         : textLine(message, fields);
       const prefix = journal
         ? `<${PRIORITIES[level]}>`
         : format === "text"
         ? `${level}: `
         : "";
-      write(prefix + line);
+      try {
+        write(prefix + line);
+      } catch {
+        // A full disk behind the log must not refuse anybody's call.
+      }
     };
   return {
     error: at("error"),

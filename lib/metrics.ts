@@ -41,7 +41,16 @@ export interface Standing {
   following: boolean;
   /** How many containers are left alone that a policy refuses. */
   left: number;
+  /** What each policy does. */
+  states: readonly (readonly [name: string, state: string])[];
+  /** The addresses of the monitor API, and whether each is served. */
+  monitors: readonly (readonly [address: string, isServed: boolean])[];
+  /** How many events the audit log has lost. */
+  auditLost: number;
 }
+
+/** What a policy may do. */
+const STATES = ["enforced", "tried out", "off"];
 
 /** As many services are counted by themselves. */
 const SERVICES = 1000;
@@ -139,9 +148,8 @@ export class Metrics {
     return [...this.#lines(standing)].join("\n") + "\n";
   }
 
-  *#lines(
-    { version, generation, reloaded, following, left }: Standing,
-  ): Generator<string> {
+  *#lines(standing: Standing): Generator<string> {
+    const { version, generation, reloaded, following, left } = standing;
     const decisions = "docker_policy_decisions_total";
     yield* head(decisions, "counter", "Verdicts on calls of the engine's API.");
     for (const [endpoint, rules] of this.#decisions) {
@@ -202,6 +210,26 @@ export class Metrics {
     const reload = "docker_policy_config_last_reload_successful";
     yield* head(reload, "gauge", "Whether the last settings were taken over.");
     yield `${reload} ${Number(reloaded)}`;
+
+    const section = "docker_policy_section";
+    yield* head(section, "gauge", "What a section's policy does.");
+    for (const [name, state] of standing.states) {
+      for (const each of STATES) {
+        const label = each.replace(" ", "_");
+        yield `${section}{section="${name}",state="${label}"} ` +
+          Number(each === state);
+      }
+    }
+    const monitor = "docker_policy_monitor_served";
+    yield* head(monitor, "gauge", "Whether an address of this API is served.");
+    for (const [address, isServed] of standing.monitors) {
+      yield `${monitor}{address=${JSON.stringify(address)}} ${
+        Number(isServed)
+      }`;
+    }
+    const lost = "docker_policy_audit_lost_total";
+    yield* head(lost, "counter", "Events that the audit log has lost.");
+    yield `${lost} ${standing.auditLost}`;
 
     const build = "docker_policy_build_info";
     yield* head(build, "gauge", "What runs here.");

@@ -37,6 +37,8 @@ const FILES = {
     "systemd/docker-policy-plugin.service",
   "systemd/docker-policy-plugin.socket": "systemd/docker-policy-plugin.socket",
   "packaging/docker-policy-plugin.toml": "docker-policy-plugin.toml",
+  "packaging/docker-policy-plugin.sysconfig": "docker-policy-plugin.sysconfig",
+  "packaging/prometheus/alerts.yml": "prometheus/alerts.yml",
 };
 
 /** What the command line of this tool and of `rpm.ts` says. */
@@ -144,7 +146,7 @@ export async function makeTarball(
   const temporary = await Deno.makeTempDir({ prefix: "dpp-dist-" });
   try {
     const dir = `${temporary}/${name}`;
-    for (const each of ["docs", "systemd"]) {
+    for (const each of ["docs", "prometheus", "systemd"]) {
       await Deno.mkdir(`${dir}/${each}`, { recursive: true });
     }
     for (const [from, to] of Object.entries(FILES)) {

@@ -5,7 +5,9 @@
  * @module
  */
 import { parseArgs } from "@std/cli";
+import { HOST_FORM, isHost } from "../engine/address.ts";
 import type { LogFormat } from "../log.ts";
+import { type MonitorAddress, readMonitorAddress } from "../monitor_address.ts";
 
 /** What the command line says. */
 export interface Args {
@@ -14,9 +16,11 @@ export interface Args {
   tlsVerify: boolean;
   config?: string;
   socket: string;
-  /** Where the monitor API is served; undefined if it is off. */
-  addr?: string;
+  /** Where the monitor API is served; empty if it is off. */
+  addr: readonly MonitorAddress[];
   logFormat: LogFormat;
+  /** The file of the audit log, or `journal`; undefined if there is none. */
+  auditLog?: string;
   debug: boolean;
   version: boolean;
   help: boolean;
@@ -32,7 +36,10 @@ export class UsageError extends Error {
 }
 
 /** Options with a value. */
-const TEXTS = ["host", "cert-path", "config", "socket", "addr", "log-format"];
+const TEXTS = [
+  ...["host", "cert-path", "config", "socket", "addr", "log-format"],
+  "audit-log",
+];
 /** Options that are on or off. */
 const SWITCHES = ["tls-verify", "debug", "version", "help"];
 
@@ -50,16 +57,19 @@ const BOOLEANS: Record<string, boolean> = {
 };
 
 /** One line for who mistyped. */
-export const USAGE = "usage: docker-policy-plugin [--host URL] " +
+export const USAGE = "usage: docker-policy-plugin " +
+  "[check-config ... | explain ... | health ...] [--host URL] " +
   "[--cert-path DIR] [--tls-verify] [--config FILE] [--socket PATH] " +
-  "[--addr HOST:PORT] [--log-format text|json] [--debug] [--version] [--help]";
+  "[--addr ADDRESS] [--log-format text|json] [--audit-log FILE|journal] " +
+  "[--debug] [--version] [--help]";
 
 /** What `--help` prints. */
-export const HELP = `${USAGE}
-       docker-policy-plugin check-config [--config FILE]
+export const HELP = `usage: docker-policy-plugin [OPTIONS]
+       docker-policy-plugin check-config [FILE | -]
        docker-policy-plugin explain pull IMAGE | push IMAGE | run -- ... | create
+       docker-policy-plugin health [--addr ADDRESS]
 
-An authorization plugin for the Docker Engine.
+An authorization plugin for the Docker Engine. Each command has a --help.
 
   --host URL       engine to ask: unix:///path or tcp://host:port
                    (default unix:///var/run/docker.sock)
@@ -69,13 +79,16 @@ An authorization plugin for the Docker Engine.
                    a .json is docker-image-policy's
   --socket PATH    where to listen for the engine
                    (default /run/docker/plugins/docker-policy-plugin.sock)
-  --addr HOST:PORT where to serve the monitor API, or off
-                   (default 127.0.0.1:5006)
+  --addr ADDRESS   where to serve the monitor API: HOST:PORT, unix:/path or off;
+                   may be given several times (default 127.0.0.1:5006, in the
+                   packaged unit unix:/run/docker-policy-plugin/monitor.sock)
   --log-format json
                    log one JSON object an event
-  --debug          log every guarded call, not only denials
+  --audit-log FILE write all guarded calls to FILE, one JSON object each, or
+                   with "journal" to the journal, in fields
+  --debug          log every call that may change something, not only denials
   --version        print the version
-  --help           print this
+  --help           print this; so does -h
 
 Options take one dash or two, and "=" or a space before their value.`;
 
@@ -84,22 +97,23 @@ Options take one dash or two, and "=" or a space before their value.`;
  * `--host=x`.
  *
  * @param args The arguments.
+ * @param runtimeDirectory The directory in /run that systemd made for the
+ *   service; undefined without one.
  * @returns What they say.
- * @throws {UsageError} If one is unknown, or lacks its value.
+ * @throws {UsageError} If one is unknown, lacks its value, or is there twice.
  */
-export function readArgs(args: readonly string[]): Args {
-  const parsed: Record<string, string | boolean | undefined> = parseArgs(
+export function readArgs(
+  args: readonly string[],
+  runtimeDirectory?: string,
+): Args {
+  const parsed: Record<string, unknown> = parseArgs(
     // parseArgs takes "-host" for a cluster of one-letter flags.
     args.map((arg) => arg.replace(/^-(?=[a-z]{2})/, "--")).map(plainSwitch),
     {
       string: TEXTS,
       boolean: SWITCHES,
-      default: {
-        host: "unix:///var/run/docker.sock",
-        socket: "/run/docker/plugins/docker-policy-plugin.sock",
-        addr: "127.0.0.1:5006",
-        "log-format": "text",
-      },
+      collect: TEXTS,
+      alias: { help: "h" },
       unknown: (arg: string) => {
         throw new UsageError(
           arg.startsWith("-") ? `unknown option ${arg}` : `what is ${arg}?`,
@@ -107,23 +121,61 @@ export function readArgs(args: readonly string[]): Args {
       },
     },
   );
-  const [stray] = parsed._ as unknown as string[];
+  const [stray] = parsed._ as string[];
   if (stray !== undefined) throw new UsageError(`what is ${stray}?`);
-  for (const name of TEXTS) {
-    if (parsed[name] === "") throw new UsageError(`--${name} needs a value`);
-  }
+  const all = (name: string) => {
+    const values = parsed[name] as string[];
+    if (values.includes("")) throw new UsageError(`--${name} needs a value`);
+    return values;
+  };
+  const one = (name: string) => {
+    const values = all(name);
+    if (values.length < 2) return values.at(0);
+    throw new UsageError(`--${name} is there twice: keep one of them`);
+  };
+  const host = one("host") ?? "unix:///var/run/docker.sock";
+  if (!isHost(host)) throw new UsageError(`--host ${host}: give ${HOST_FORM}`);
   return {
-    host: parsed.host as string,
-    certPath: parsed["cert-path"] as string | undefined,
+    host,
+    certPath: one("cert-path"),
     tlsVerify: parsed["tls-verify"] === true,
-    config: parsed.config as string | undefined,
-    socket: parsed.socket as string,
-    addr: parsed.addr === "off" ? undefined : parsed.addr as string,
-    logFormat: readLogFormat(parsed["log-format"] as string),
+    config: one("config"),
+    socket: one("socket") ??
+      "/run/docker/plugins/docker-policy-plugin.sock",
+    addr: readAddresses(all("addr"), runtimeDirectory),
+    logFormat: readLogFormat(one("log-format") ?? "text"),
+    auditLog: one("audit-log"),
     debug: parsed.debug === true,
     version: parsed.version === true,
     help: parsed.help === true,
   };
+}
+
+function readAddresses(
+  texts: readonly string[],
+  runtimeDirectory: string | undefined,
+): MonitorAddress[] {
+  if (texts.length === 1 && texts[0] === "off") return [];
+  const standard = runtimeDirectory === undefined
+    ? "127.0.0.1:5006"
+    : `unix:${runtimeDirectory.split(":")[0]}/monitor.sock`;
+  return (texts.length > 0 ? texts : [standard]).map(readAddress);
+}
+
+/**
+ * Reads where the monitor API is.
+ *
+ * @param text An `--addr`.
+ * @returns The address.
+ * @throws {UsageError} If it is none.
+ */
+export function readAddress(text: string): MonitorAddress {
+  const address = readMonitorAddress(text);
+  if (address) return address;
+  throw new UsageError(
+    `--addr ${text}: give HOST:PORT, such as 127.0.0.1:5006, or unix:/path, ` +
+      "or off",
+  );
 }
 
 function readLogFormat(text: string): LogFormat {

@@ -10,11 +10,12 @@ import { engineEndpoint } from "../engine/address.ts";
 import { OwnCalls } from "../engine/own_calls.ts";
 import { engineClient } from "../engine/client.ts";
 import { connectEngine, type Engine, EngineError } from "../engine/engine.ts";
-import type { Log } from "../log.ts";
+import { SILENT } from "../log.ts";
+import { shown } from "../text.ts";
 import { exemptionCheck } from "../verdict/exemptions.ts";
 import { createFirstLine } from "../verdict/first_line.ts";
 import { readArgs } from "./args.ts";
-import { readQuestion } from "./question.ts";
+import { EXPLAIN_HELP, readQuestion } from "./question.ts";
 
 /**
  * Prints on standard output whether a call would be allowed; on standard error
@@ -25,6 +26,13 @@ import { readQuestion } from "./question.ts";
  * @throws {UsageError} If the words name no call that can be explained.
  */
 export async function explain(words: readonly string[]): Promise<boolean> {
+  const own = words.includes("--")
+    ? words.slice(0, words.indexOf("--"))
+    : words;
+  if (own.includes("--help") || own.includes("-h")) {
+    console.log(EXPLAIN_HELP);
+    return true;
+  }
   try {
     const { request, options } = await readQuestion(
       words,
@@ -50,11 +58,10 @@ export async function explain(words: readonly string[]): Promise<boolean> {
       return true;
     }
     const { rule, message } = decision;
-    console.log(
-      rule === "engine"
-        ? `can't tell without ${args.host} (${asked.join(", ")}): ${message}`
-        : `refused by ${rule}: ${message}`,
-    );
+    if (rule === "engine") {
+      const about = asked.length > 0 ? `, asked about ${asked.join(", ")}` : "";
+      console.error(`can't tell without ${args.host}${about}: ${message}`);
+    } else console.log(`refused by ${rule}: ${message}`);
     return false;
   } catch (error) {
     const known = error instanceof ConfigError ||
@@ -65,7 +72,7 @@ export async function explain(words: readonly string[]): Promise<boolean> {
   }
 }
 
-/** The engine, with the questions that it is asked written down. */
+/** The engine, with what it is asked about written down. */
 function noting(asked: string[], engine: Engine): Engine {
   return new Proxy(engine, {
     get(target, property) {
@@ -73,16 +80,10 @@ function noting(asked: string[], engine: Engine): Engine {
         ...args: unknown[]
       ) => unknown;
       return (...args: unknown[]) => {
-        const words = args.filter((arg) => typeof arg === "string");
-        asked.push([String(property), ...words].join(" "));
+        const [name] = args.filter((arg) => typeof arg === "string");
+        if (name !== undefined) asked.push(shown(name));
         return question.apply(target, args);
       };
     },
   });
 }
-
-const SILENT: Log = {
-  error() {},
-  warning() {},
-  info() {},
-};

@@ -6,7 +6,12 @@
  */
 import { parseArgs } from "@std/cli";
 import type { AuthzRequest } from "../call/authz.ts";
-import { parseReference } from "../call/reference.ts";
+import {
+  type ImageReference,
+  InvalidReference,
+  parseReference,
+} from "../call/reference.ts";
+import { shown } from "../text.ts";
 import { UsageError } from "./args.ts";
 
 /** What `explain` takes, for who mistyped. */
@@ -14,6 +19,20 @@ export const EXPLAIN_USAGE = "usage: docker-policy-plugin explain " +
   "[--user NAME] [--config FILE] [--host URL] " +
   "pull IMAGE | pull --all-tags IMAGE | push IMAGE | " +
   "run -- DOCKER-RUN-ARGUMENTS | create < BODY.json";
+
+/** What `explain --help` prints. */
+export const EXPLAIN_HELP = `${EXPLAIN_USAGE}
+
+Says whether the settings would allow a call, and by which rule. "run" takes what
+docker run takes; "create" reads the body of POST /containers/create from the
+standard input. If the answer depends on an image or a container, the engine is
+asked.
+
+  --user NAME      who calls: the common name of a client certificate
+  --config FILE, --host URL, --cert-path DIR, --tls-verify
+                   as for the plugin itself
+
+Exit status: 0 allowed, 1 refused, or nobody can tell; 2 usage.`;
 
 /** What to explain, and with which settings. */
 export interface Question {
@@ -40,14 +59,14 @@ export async function readQuestion(
   readBody: () => Promise<Uint8Array<ArrayBuffer>>,
 ): Promise<Question> {
   const parsed = parseArgs([...words], {
-    string: ["user", ...PASSED_ON],
+    string: ["user", ...PASSED_ON, "_"],
     boolean: ["tls-verify", "all-tags"],
     "--": true,
     unknown: (arg: string) => {
       if (arg.startsWith("-")) throw new UsageError(`unknown option ${arg}`);
     },
   });
-  const [verb, ...operands] = parsed._.map(String) as string[];
+  const [verb, ...operands] = parsed._ as string[];
   const user: string = parsed.user ?? "";
   const options = PASSED_ON
     .filter((name) => parsed[name])
@@ -79,7 +98,7 @@ export async function readQuestion(
 
 /** The docker CLI adds the tag `latest` itself. */
 function pull(user: string, image: string, allTags: boolean): AuthzRequest {
-  const { tag, digest } = parseReference(image);
+  const { tag, digest } = readImage(image);
   const query = new URLSearchParams({ fromImage: image });
   if (!allTags && tag === undefined && digest === undefined) {
     query.set("tag", "latest");
@@ -88,12 +107,21 @@ function pull(user: string, image: string, allTags: boolean): AuthzRequest {
 }
 
 function push(user: string, image: string, allTags: boolean): AuthzRequest {
-  const { tag = "latest" } = parseReference(image);
+  const { tag = "latest" } = readImage(image);
   const [name] = /^.*?(?=(:[^/:]*)?$)/.exec(image) ?? [image];
   return post(
     user,
     `/images/${name}/push${allTags ? "" : `?tag=${encodeURIComponent(tag)}`}`,
   );
+}
+
+function readImage(image: string): ImageReference {
+  try {
+    return parseReference(image);
+  } catch (error) {
+    if (!(error instanceof InvalidReference)) throw error;
+    throw new InvalidReference(`${error.message}: "${shown(image)}"`);
+  }
 }
 
 function create(

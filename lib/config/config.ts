@@ -18,6 +18,9 @@ export const OLD_FILES = {
   images: "/etc/docker/docker-image-policy.json",
 };
 
+/** The key of a settings file that means to have no section. */
+export const ENFORCE_NOTHING = "enforce-nothing";
+
 /** Users and groups that a policy does not apply to. */
 export interface Exemptions {
   readonly allowUser: readonly string[];
@@ -41,6 +44,24 @@ export interface Config {
   readonly volumes?: PolicySection<VolumesPolicy>;
   readonly images?: PolicySection<ImagesPolicy>;
   readonly push?: PolicySection<PushPolicy>;
+}
+
+/** Every policy, by the name of its section. */
+export const POLICIES = ["volumes", "images", "push"] as const;
+
+/** What a policy does. */
+export type PolicyState = "enforced" | "tried out" | "off";
+
+/**
+ * Says what a policy does.
+ *
+ * @param config The settings.
+ * @param name The policy.
+ * @returns Whether it refuses, only logs what it would refuse, or is off.
+ */
+export function stateOf(config: Config, name: keyof Config): PolicyState {
+  const section = config[name];
+  return !section ? "off" : section.enforce ? "enforced" : "tried out";
 }
 
 /** The common keys of a section that says nothing about them. */

@@ -3,8 +3,20 @@
  *
  * @module
  */
-import { type Config, CONFIG_FILE, DEFAULTS, OLD_FILES } from "./config.ts";
-import { ConfigError, type Problem } from "./document.ts";
+import { messageOf, shown } from "../text.ts";
+import {
+  type Config,
+  CONFIG_FILE,
+  DEFAULTS,
+  ENFORCE_NOTHING,
+  OLD_FILES,
+} from "./config.ts";
+import {
+  ConfigError,
+  type Document,
+  type Problem,
+  withoutPlaces,
+} from "./document.ts";
 import { parseOldImages } from "./old_images.ts";
 import { parseOldVolumes } from "./old_volumes.ts";
 import { readSections } from "./sections.ts";
@@ -26,12 +38,7 @@ export function loadConfig(
   file?: string,
   files = { config: CONFIG_FILE, old: OLD_FILES },
 ): Config {
-  if (file !== undefined) {
-    const text = readFile(file);
-    return file.endsWith(".json")
-      ? parseOldImages(file, text)
-      : parseConfig(file, text);
-  }
+  if (file !== undefined) return parseFile(file, readFile(file));
   const text = readIfThere(files.config);
   if (text !== undefined) return parseConfig(files.config, text);
 
@@ -45,6 +52,24 @@ export function loadConfig(
 }
 
 /**
+ * Reads settings that somebody else has read from a file.
+ *
+ * @param file The file's name; a `.json` is docker-image-policy's.
+ * @param bytes What is in it.
+ * @returns The settings, every key with its value or default.
+ * @throws {ConfigError} With all that is wrong.
+ */
+export function readConfig(file: string, bytes: Uint8Array): Config {
+  return parseFile(file, decode(file, bytes));
+}
+
+function parseFile(file: string, text: string): Config {
+  return file.endsWith(".json")
+    ? parseOldImages(file, text)
+    : parseConfig(file, text);
+}
+
+/**
  * Reads the text of a settings file.
  *
  * @param file Its name, for messages.
@@ -53,10 +78,45 @@ export function loadConfig(
  * @throws {ConfigError} With all that is wrong.
  */
 export function parseConfig(file: string, text: string): Config {
-  const document = parseToml(file, text);
+  const document = withSections(parseToml(file, text));
   const config = readSections(document);
   if (document.problems.length > 0) throw new ConfigError(document.problems);
   return config;
+}
+
+/**
+ * Takes {@link ENFORCE_NOTHING} out of a file. Without it a file has a section:
+ * an editor, a full disk or a template can leave an empty one behind.
+ */
+function withSections({ file, table, problems }: Document): Document {
+  const sections = new Map(table);
+  sections.delete(ENFORCE_NOTHING);
+  const entry = table.get(ENFORCE_NOTHING);
+  const content = entry?.value.content ?? false;
+  if (typeof content !== "boolean") {
+    const given = shown(JSON.stringify(withoutPlaces(entry!.value)));
+    problems.push({
+      file,
+      place: entry!.place,
+      message: `${ENFORCE_NOTHING} is ${given}: expected true or false`,
+    });
+  } else if (content && sections.size > 0) {
+    problems.push({
+      file,
+      place: entry!.place,
+      message:
+        `${ENFORCE_NOTHING} = true goes with no section: remove it, or ` +
+        "all sections",
+    });
+  } else if (!content && sections.size === 0 && problems.length === 0) {
+    problems.push({
+      file,
+      message: "it has no section, so that nothing would be enforced: write " +
+        `[volumes], [images] or [push], or ${ENFORCE_NOTHING} = true if that ` +
+        "is meant",
+    });
+  }
+  return { file, table: sections, problems };
 }
 
 function readIfThere(file: string): string | undefined {
@@ -73,7 +133,8 @@ function readFile(file: string): string {
   try {
     bytes = Deno.readFileSync(file);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    // The rest names a function of Deno's.
+    const [why] = messageOf(error).split(" (os error ", 1);
     throw new ConfigError([{ file, message: `can't be read: ${why}` }]);
   }
   return decode(file, bytes);

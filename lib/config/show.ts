@@ -4,8 +4,14 @@
  * @module
  */
 import { stringify } from "@std/toml";
-import { printable, shown } from "../text.ts";
-import type { Config } from "./config.ts";
+import { cut, printable } from "../text.ts";
+import {
+  type Config,
+  ENFORCE_NOTHING,
+  POLICIES,
+  type PolicyState,
+  stateOf,
+} from "./config.ts";
 import { showImages, showPush, showVolumes } from "./sections.ts";
 
 /** How many entries of a list the log shows. */
@@ -41,7 +47,7 @@ export function printConfig(config: Config): string {
     .map(([name, { from, ...keys }]) =>
       `# ${printable(String(from))}\n` + writeToml({ [name]: keys })
     );
-  return sections.join("\n") || "# every policy is off\n";
+  return sections.join("\n") || `${ENFORCE_NOTHING} = true\n`;
 }
 
 /** JSON's strings are TOML's, except that TOML wants DEL escaped too. */
@@ -57,15 +63,31 @@ function writeToml(table: Record<string, unknown>): string {
  */
 export function describeConfig(config: Config): string[] {
   const sections = showConfig(config);
-  return (["volumes", "images", "push"] as const).map((name) => {
-    if (!sections[name]) return `not enforcing [${name}]`;
-    const mode = config[name]?.enforce ? "enforcing" : "trying out";
+  return POLICIES.map((name) => {
+    const state = stateOf(config, name);
+    if (state === "off") return `not enforcing [${name}]`;
+    const mode = state === "enforced" ? "enforcing" : "trying out";
     return `${mode} [${name}] ${JSON.stringify(sections[name], shorten)}`;
   });
 }
 
+/**
+ * Says what is enforced, in a few words.
+ *
+ * @param config The settings.
+ * @returns Which policies are enforced, and which are tried out.
+ */
+export function summarizeConfig(config: Config): string {
+  const those = (state: PolicyState) =>
+    POLICIES.filter((name) => stateOf(config, name) === state)
+      .map((name) => `[${name}]`).join(", ");
+  const triedOut = those("tried out");
+  return `enforcing ${those("enforced") || "nothing"}` +
+    (triedOut && `; trying out ${triedOut}`);
+}
+
 function shorten(_key: string, value: unknown): unknown {
-  if (typeof value === "string") return shown(value);
+  if (typeof value === "string") return cut(value);
   if (!Array.isArray(value) || value.length <= LOGGED_ENTRIES) return value;
   return [
     ...value.slice(0, LOGGED_ENTRIES),

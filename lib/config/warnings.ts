@@ -7,7 +7,7 @@ import { type Engine, EngineError } from "../engine/engine.ts";
 import type { Log } from "../log.ts";
 import { doorsNotCovered } from "../policy/rules/images.ts";
 import { olderThan } from "../version.ts";
-import type { Config } from "./config.ts";
+import { type Config, POLICIES, stateOf } from "./config.ts";
 
 /** From it on, BuildKit is reached without an authorization call. */
 const UNSEEN_BUILDS = "29.2";
@@ -16,12 +16,17 @@ const UNSEEN_BUILDS = "29.2";
 const RETRY = 10_000;
 
 /**
- * Finds the doors that stand open beside lists that refuse something.
+ * Finds settings that enforce nothing, and the doors that stand open beside
+ * lists that refuse something.
  *
  * @param config The settings.
  * @returns The warnings, a line each.
  */
-export function startWarnings({ images }: Config): string[] {
+export function startWarnings(config: Config): string[] {
+  if (POLICIES.every((name) => stateOf(config, name) === "off")) {
+    return ["nothing is enforced: every policy is off"];
+  }
+  const { images } = config;
   const doors = images ? doorsNotCovered(images) : [];
   if (doors.length === 0) return [];
   return [
@@ -31,6 +36,23 @@ export function startWarnings({ images }: Config): string[] {
       ? "; an open import also lets pulls by that are dressed up as one"
       : ""),
   ];
+}
+
+/**
+ * Finds policies that are enforced no more, or are off now.
+ *
+ * @param before The settings that were in force.
+ * @param after The settings that are in force now.
+ * @returns The warnings, a line each.
+ */
+export function reloadWarnings(before: Config, after: Config): string[] {
+  return POLICIES.flatMap((name) => {
+    const was = stateOf(before, name);
+    const is = stateOf(after, name);
+    return was === is || was === "off" || is === "enforced"
+      ? []
+      : [`[${name}] was ${was}, and is ${is} now`];
+  });
 }
 
 /**

@@ -29,6 +29,20 @@ export interface EngineEndpoint {
   };
 }
 
+const UNIX = /^unix:\/\/(\/.+)$/;
+const TCP = /^tcp:\/\/(\[[0-9a-fA-F:.]+\]|[^/:[\]]+):(\d{1,5})\/?$/;
+
+/** What an engine's host looks like. */
+export const HOST_FORM = "unix:///path or tcp://host:port";
+
+/**
+ * @param host The `host` of an engine's address.
+ * @returns Whether it has a supported form.
+ */
+export function isHost(host: string): boolean {
+  return UNIX.test(host) || Number(TCP.exec(host)?.[2]) <= 65535;
+}
+
 /**
  * Reads an engine's address, and the certificates for it.
  *
@@ -40,14 +54,14 @@ export interface EngineEndpoint {
 export function engineEndpoint(
   { host, certPath, tlsVerify }: EngineAddress,
 ): EngineEndpoint {
-  const unix = /^unix:\/\/(\/.+)$/.exec(host);
-  const tcp = /^tcp:\/\/(\[[0-9a-fA-F:.]+\]|[^/:[\]]+):(\d+)\/?$/.exec(host);
+  const unix = UNIX.exec(host);
+  const tcp = TCP.exec(host);
   if (unix && certPath === undefined) {
     return { host, to: { path: unix[1] } };
   }
-  if (!tcp) {
+  if (!tcp || !isHost(host)) {
     throw new EngineError(
-      `can't reach an engine at ${host}: give unix:///path or tcp://host:port` +
+      `can't reach an engine at ${host}: give ${HOST_FORM}` +
         (unix ? ", and certificates only with tcp" : ""),
     );
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Log } from "../log.ts";
 import { type Listener, ListenError } from "./listener.ts";
 import { listenOnPath } from "./own_socket.ts";
 import type { PluginHandler } from "./plugin.ts";
@@ -20,8 +21,9 @@ const FIRST_DENO_WITH_FD = [2, 8];
  * does, or else on a socket file of our own.
  *
  * @param handler Answers the requests.
- * @param path The socket file, if systemd passes none.
+ * @param path The socket file, which is made if systemd passes none.
  * @param environment `LISTEN_FDS` and `LISTEN_PID`, as systemd sets them.
+ * @param log Is told what goes wrong later on.
  * @returns The server, ready to answer.
  * @throws {ListenError} If the socket can't be had.
  */
@@ -29,10 +31,11 @@ export async function listen(
   handler: PluginHandler,
   path: string,
   environment: { fds?: string; pid?: string },
+  log: Log,
 ): Promise<Listener> {
   const passed = environment.fds !== undefined &&
     environment.pid === String(Deno.pid);
-  if (!passed) return await listenOnPath(handler, path);
+  if (!passed) return await listenOnPath(handler, path, log);
   if (environment.fds !== "1") {
     throw new ListenError(
       `systemd passes ${environment.fds} sockets (LISTEN_FDS): ` +
@@ -51,5 +54,5 @@ export async function listen(
   // Loaded only here: a socket of our own needs nothing of Node's, and is there
   // sooner.
   const { listenOnDescriptor } = await import("./passed_socket.ts");
-  return await listenOnDescriptor(handler, FIRST_FD);
+  return await listenOnDescriptor(handler, FIRST_FD, path, log);
 }

@@ -3,9 +3,18 @@
  *
  * @module
  */
+import type { Log } from "../log.ts";
+import { messageOf } from "../text.ts";
 import { type Listener, ListenError } from "./listener.ts";
 import type { PluginHandler } from "./plugin.ts";
+import { makeWay, removeIfThere } from "./socket_file.ts";
 import { PLUGIN_CONTENT_TYPE } from "./wire.ts";
+
+/** How long to wait before the socket is made again, in milliseconds. */
+const RETRY = 100;
+
+/** How long nothing more is logged about it, in milliseconds. */
+const QUIET_TIME = 10_000;
 
 /**
  * Listens on a socket file, for its owner alone.
@@ -13,32 +22,70 @@ import { PLUGIN_CONTENT_TYPE } from "./wire.ts";
  * @param handler Answers the requests.
  * @param path The socket file. Its directory is made; a socket file that nobody
  *   serves any more is replaced.
+ * @param log Is told if the socket had to be made again.
  * @returns The server, ready to answer.
  * @throws {ListenError} If the socket can't be had.
  */
 export async function listenOnPath(
   handler: PluginHandler,
   path: string,
+  log: Log,
 ): Promise<Listener> {
   await makeWay(path);
-  let server: Deno.HttpServer;
+  let served: Served;
   try {
-    server = Deno.serve(
-      { path, onListen() {} },
-      (request) => answer(request, handler),
-    );
+    served = serve(handler, path);
   } catch (error) {
     throw new ListenError(`can't listen on ${path}: ${messageOf(error)}`);
   }
-  Deno.chmodSync(path, 0o600);
-  const { dev, ino } = Deno.lstatSync(path);
   let stopping = false;
+  let quietUntil = 0;
+
+  /**
+   * `Deno.serve` ends for good if a connection can't be accepted: out of files,
+   * for one. It removes its socket file then, and goes on answering the
+   * connections that it has.
+   */
+  async function keepServing(): Promise<void> {
+    for (;;) {
+      try {
+        return await served.server.finished;
+      } catch (error) {
+        complain(`${path} failed, and is made again: ${messageOf(error)}`);
+      }
+      do {
+        await sleep(RETRY);
+        if (stopping) return;
+      } while (!await isServedAgain());
+    }
+  }
+
+  async function isServedAgain(): Promise<boolean> {
+    try {
+      await makeWay(path);
+      served = serve(handler, path);
+      return true;
+    } catch (error) {
+      complain(`can't listen on ${path}: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  /** What goes on and on is not logged each time. */
+  function complain(message: string): void {
+    if (performance.now() < quietUntil) return;
+    quietUntil = performance.now() + QUIET_TIME;
+    log.error(message);
+  }
+  keepServing();
 
   /** Why the socket file is not ours any more; undefined if it is. */
   function lost(): string | undefined {
     try {
       const there = Deno.lstatSync(path);
-      if (there.dev === dev && there.ino === ino) return undefined;
+      if (there.dev === served.dev && there.ino === served.ino) {
+        return undefined;
+      }
       return `${path} is somebody else's socket`;
     } catch (error) {
       return `${path}: ${messageOf(error)}`;
@@ -50,10 +97,27 @@ export async function listenOnPath(
     problem: () => stopping ? "stopping" : lost(),
     async close() {
       stopping = true;
-      await server.shutdown();
+      await served.server.shutdown();
       if (lost() === undefined) removeIfThere(path);
     },
   };
+}
+
+/** A server, and the socket file that it made. */
+interface Served {
+  server: Deno.HttpServer;
+  dev: number;
+  ino: number | null;
+}
+
+function serve(handler: PluginHandler, path: string): Served {
+  const server = Deno.serve(
+    { path, onListen() {} },
+    (request) => answer(request, handler),
+  );
+  Deno.chmodSync(path, 0o600);
+  const { dev, ino } = Deno.lstatSync(path);
+  return { server, dev, ino };
 }
 
 async function answer(
@@ -72,58 +136,6 @@ async function answer(
   return new Response(body, { status, headers });
 }
 
-/** Makes the directory, and removes the socket file of somebody who is gone. */
-async function makeWay(path: string): Promise<void> {
-  try {
-    const slash = path.lastIndexOf("/");
-    if (slash > 0) Deno.mkdirSync(path.slice(0, slash), { recursive: true });
-    const there = Deno.lstatSync(path);
-    if (!there.isSocket) {
-      throw new ListenError(`${path} is not a socket: remove it`);
-    }
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    if (error instanceof ListenError) throw error;
-    throw new ListenError(`can't listen on ${path}: ${messageOf(error)}`);
-  }
-  try {
-    (await Deno.connect({ transport: "unix", path })).close();
-  } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) {
-      removeIfThere(path);
-      return;
-    }
-    throw new ListenError(`can't listen on ${path}: ${messageOf(error)}`);
-  }
-  throw new ListenError(
-    `${path} is in use by ${await holderOf(path)}: stop that first`,
-  );
-}
-
-/** Who listens on a socket file, as `ss` (iproute2) tells. */
-async function holderOf(path: string): Promise<string> {
-  try {
-    const { stdout } = await new Deno.Command("ss", {
-      args: ["-xlpH", "src", path],
-      stderr: "null",
-    }).output();
-    const [, name, pid] = /users:\(\("([^"]*)",pid=(\d+)/
-      .exec(new TextDecoder().decode(stdout)) ?? [];
-    if (pid !== undefined) return `${name} (process ${pid})`;
-  } catch {
-    // Without ss the name is missing, not the refusal.
-  }
-  return "another process";
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

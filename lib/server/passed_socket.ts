@@ -7,6 +7,8 @@
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import type { Log } from "../log.ts";
+import { watchHearing } from "./hearing.ts";
 import { type Listener, ListenError } from "./listener.ts";
 import type { PluginHandler, PluginRequest } from "./plugin.ts";
 import { PLUGIN_CONTENT_TYPE } from "./wire.ts";
@@ -28,12 +30,16 @@ const LAST_CALLS = { least: 300, most: 3000 };
  *
  * @param handler Answers the requests.
  * @param fd The descriptor of a listening unix socket.
+ * @param path The socket's file, as far as we know; systemd does not tell.
+ * @param log Is told if the socket is lost.
  * @returns The server, ready to answer.
  * @throws {ListenError} If it can't be taken over.
  */
 export async function listenOnDescriptor(
   handler: PluginHandler,
   fd: number,
+  path: string,
+  log: Log,
 ): Promise<Listener> {
   const connections = new Set<Socket>();
   const busy = new Set<Socket>();
@@ -83,11 +89,21 @@ export async function listenOnDescriptor(
         "ListenStream= must be a path",
     );
   }
+  // A descriptor can be taken over once. But systemd keeps the socket, and who
+  // has connected waits.
+  const stopWatching = watchHearing(path, () => {
+    log.error(
+      "the socket that systemd passed accepts no connections any more: ending, " +
+        "so that systemd passes it again",
+    );
+    Deno.exit(1);
+  });
   return {
     where: "the socket that systemd passed",
     problem: () => stopping ? "stopping" : undefined,
     async close() {
       stopping = true;
+      stopWatching();
       const idle = connections.difference(busy);
       await sleep(LAST_CALLS.least);
       // Whoever has used one since then has closed it, or is about to.

@@ -5,7 +5,7 @@
  */
 import { STATUS_CODE } from "@std/http";
 import type { Log } from "../log.ts";
-import { shown } from "../text.ts";
+import { messageOf, shown } from "../text.ts";
 import type { Lines } from "../verdict/lines.ts";
 import {
   formatDecision,
@@ -112,13 +112,15 @@ export function pluginHandler(
       return await answer(request);
     } catch (error) {
       const { method, path } = request;
-      log.error(`can't answer ${shown(method)} ${shown(path)}: ${error}`);
+      log.error(
+        `can't answer ${shown(method)} ${shown(path)}: ${messageOf(error)}`,
+      );
       // The engine refuses a call at any status but 200.
       return error instanceof WireError
         ? { status: STATUS_CODE.BadRequest, body: formatError(error.message) }
         : {
           status: STATUS_CODE.InternalServerError,
-          body: formatError(String(error)),
+          body: formatError(messageOf(error)),
         };
     }
   };

@@ -107,6 +107,14 @@ export function createFirstLine(
       enforced = true;
     }
     conclude(request, route.endpoint.name, started, denial, enforced);
+    options.audit?.({
+      ...describe(request),
+      call: route.endpoint.name,
+      verdict: verdictOf(denial, enforced),
+      rule: denial?.rule ?? "",
+      reason: denial?.message ?? reasons.join("; "),
+      seconds: secondsSince(started),
+    });
     if (denial && enforced) return denial;
     await thirdLine?.allowed(request, route, exempt);
     return reasons.length > 0 ? allow(reasons.join("; ")) : ALLOW;
@@ -121,9 +129,9 @@ export function createFirstLine(
   ): void {
     observe?.({
       endpoint,
-      verdict: !denial ? "allow" : enforced ? "deny" : "would_deny",
+      verdict: verdictOf(denial, enforced),
       rule: denial?.rule ?? "",
-      seconds: (performance.now() - started) / 1000,
+      seconds: secondsSince(started),
     });
     if (denial && enforced) logDenial("denied", request, denial);
     else if (request.method !== "GET" && request.method !== "HEAD") {
@@ -176,4 +184,15 @@ export function createFirstLine(
     const { rule, message } = denial;
     log.warning(what, { ...describe(request), rule, reason: message });
   }
+}
+
+function verdictOf(
+  denial: Denial | undefined,
+  enforced: boolean,
+): Observation["verdict"] {
+  return !denial ? "allow" : enforced ? "deny" : "would_deny";
+}
+
+function secondsSince(started: number): number {
+  return (performance.now() - started) / 1000;
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { AuditEvent } from "../audit.ts";
 import type { Settings } from "../config/settings.ts";
 import type { EngineEndpoint } from "../engine/address.ts";
 import { type EngineClient, engineClient } from "../engine/client.ts";
@@ -53,11 +54,12 @@ export interface AllLines extends Lines {
  * @returns What decides on calls.
  */
 export function createLines(
-  { settings, endpoint, log, metrics, stateDirectory }: {
+  { settings, endpoint, log, metrics, audit, stateDirectory }: {
     settings: Settings;
     endpoint: EngineEndpoint;
     log: Log;
     metrics: Metrics;
+    audit?: (event: AuditEvent) => void;
     stateDirectory: string | undefined;
   },
 ): AllLines {
@@ -83,6 +85,7 @@ export function createLines(
     kept,
     log,
     metrics,
+    audit,
     observe: metrics.decided.bind(metrics),
     arrived: () => following.arrived(),
   };

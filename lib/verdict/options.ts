@@ -1,3 +1,4 @@
+import type { AuditEvent } from "../audit.ts";
 import type { Config } from "../config/config.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Log } from "../log.ts";
@@ -10,4 +11,6 @@ export interface LineOptions {
   readonly engine: Engine;
   readonly isExempt: IsExempt;
   readonly log: Log;
+  /** Told what became of each guarded call. */
+  readonly audit?: (event: AuditEvent) => void;
 }

@@ -12,11 +12,12 @@ import {
   routeOf,
   type Section,
 } from "../call/endpoints.ts";
+import type { Metrics } from "../metrics.ts";
 import { ALLOW, type Decision, deny } from "../policy/decision.ts";
 import { decidePush } from "../policy/push.ts";
 import { decideContainer } from "../policy/volumes.ts";
 import { idIn } from "./answers.ts";
-import { describe } from "./describe.ts";
+import { describe, describeAlerting } from "./describe.ts";
 import { exemptSections } from "./exemptions.ts";
 import type { LineOptions } from "./options.ts";
 import type { ThirdLine } from "./third_line.ts";
@@ -27,6 +28,12 @@ import type { ThirdLine } from "./third_line.ts";
  */
 export type SecondLine = (response: AuthzResponse) => Promise<Decision>;
 
+/** What the second line works with. */
+export interface SecondLineOptions extends LineOptions {
+  /** Told of containers that are removed, or can't be checked. */
+  readonly metrics?: Pick<Metrics, "acted">;
+}
+
 /** The calls of which more is asked when they are over. */
 const LOOKED_AT: ReadonlySet<EndpointName> = new Set([
   "container create",
@@ -35,9 +42,6 @@ const LOOKED_AT: ReadonlySet<EndpointName> = new Set([
   "build",
   "image push",
 ]);
-
-/** How much of a request's body an alert shows, in bytes. */
-const SHOWN_BODY = 16 * 1024;
 
 /**
  * Makes the second line.
@@ -53,7 +57,7 @@ const SHOWN_BODY = 16 * 1024;
  * @returns The second line.
  */
 export function createSecondLine(
-  options: LineOptions,
+  options: SecondLineOptions,
   thirdLine: Pick<ThirdLine, "served">,
 ): SecondLine {
   const { engine, log } = options;
@@ -72,9 +76,10 @@ export function createSecondLine(
     if (decision.allow) return decision;
     log.error(
       `alert: ${decision.message}: the check before its creation missed ` +
-        `it; removing it; its request was ${showRequest(request)}`,
+        `it; removing it; its request was ${describeAlerting(request)}`,
     );
     await engine.removeContainer(id);
+    options.metrics?.acted("removed");
     return decision;
   }
 
@@ -115,6 +120,7 @@ export function createSecondLine(
   return async (response) => {
     const route = routeOf(response.request);
     if (!route || !LOOKED_AT.has(route.endpoint.name)) return ALLOW;
+    const started = performance.now();
     let decision: Decision = ALLOW;
     let exempt: Section[] = [];
     try {
@@ -122,10 +128,11 @@ export function createSecondLine(
       decision = await decide(response, route, exempt);
     } catch (error) {
       const { name } = route.endpoint;
+      options.metrics?.acted("failed");
       const why = error instanceof Error ? error.message : String(error);
       log.error(
         `alert: what came of "${name}" can't be checked: ${why}; its request ` +
-          `was ${showRequest(response.request)}`,
+          `was ${describeAlerting(response.request)}`,
       );
       if (name === "container create") {
         decision = deny(
@@ -134,21 +141,17 @@ export function createSecondLine(
         );
       }
     }
+    if (!decision.allow) {
+      options.audit?.({
+        ...describe(response.request),
+        call: route.endpoint.name,
+        verdict: "deny",
+        rule: decision.rule,
+        reason: decision.message,
+        seconds: (performance.now() - started) / 1000,
+      });
+    }
     await thirdLine.served(response, route, exempt);
     return decision;
   };
-}
-
-function showRequest(
-  { user, method, uri, headers, body = "" }: AuthzRequest,
-) {
-  const bytes = Uint8Array.fromBase64(body);
-  return JSON.stringify({
-    user,
-    method,
-    uri,
-    headers,
-    body: new TextDecoder().decode(bytes.subarray(0, SHOWN_BODY)),
-    bodyLength: bytes.length,
-  });
 }

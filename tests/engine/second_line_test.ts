@@ -79,6 +79,7 @@ async function compose(
     pluginHandler(lines, options.log),
     h.pluginSocket,
     {},
+    options.log,
   );
   await h.dockerd.setPlugins([h.pluginName]);
   return {

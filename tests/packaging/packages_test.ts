@@ -33,6 +33,7 @@ Filters = [
   "no-buildroot-tag",         # rpmbuild knows by itself
   "invalid-url Source0",      # the tarball is made from this checkout
   "only-non-binary-in-usr-lib",     # units
+  "no-manual-page-for-binary",      # it is in section 8, as a daemon's
   "manpage-not-compressed bz2",     # gzip, as RHEL does
 ]
 `;
@@ -84,9 +85,12 @@ packageTest(
         `-rw-r--r-- 0/0 ${top}/SECURITY.md`,
         `-rwxr-xr-x 0/0 ${top}/${NAME}`,
         `-rw-r--r-- 0/0 ${top}/${NAME}.8`,
+        `-rw-r--r-- 0/0 ${top}/${NAME}.sysconfig`,
         `-rw-r--r-- 0/0 ${top}/${NAME}.toml`,
         `drwxr-xr-x 0/0 ${top}/docs/`,
         ...DOCS.map((name) => `-rw-r--r-- 0/0 ${top}/docs/${name}`),
+        `drwxr-xr-x 0/0 ${top}/prometheus/`,
+        `-rw-r--r-- 0/0 ${top}/prometheus/alerts.yml`,
         `drwxr-xr-x 0/0 ${top}/systemd/`,
         `-rw-r--r-- 0/0 ${top}/systemd/${NAME}.service`,
         `-rw-r--r-- 0/0 ${top}/systemd/${NAME}.socket`,
@@ -136,6 +140,8 @@ packageTest("the RPM has what it should have", noPackage, async () => {
   assertEquals(listed, [
     "/etc/docker",
     `/etc/docker/${NAME}.toml.example`,
+    `/etc/sysconfig/${NAME}`,
+    `/usr/bin/${NAME}`,
     `/usr/lib/systemd/system/${NAME}.service`,
     `/usr/lib/systemd/system/${NAME}.socket`,
     "/usr/libexec/docker",
@@ -146,12 +152,17 @@ packageTest("the RPM has what it should have", noPackage, async () => {
     `/usr/share/doc/${NAME}/SECURITY.md`,
     `/usr/share/doc/${NAME}/docs`,
     ...DOCS.map((name) => `/usr/share/doc/${NAME}/docs/${name}`),
+    `/usr/share/doc/${NAME}/prometheus`,
+    `/usr/share/doc/${NAME}/prometheus/alerts.yml`,
     `/usr/share/licenses/${NAME}`,
     `/usr/share/licenses/${NAME}/LICENSE`,
     `/usr/share/man/man8/${NAME}.8.gz`,
   ]);
   const config = lines(await run(["rpm", "-qpc", rpm]));
-  assertEquals(config, [`/etc/docker/${NAME}.toml.example`]);
+  assertEquals(config, [
+    `/etc/docker/${NAME}.toml.example`,
+    `/etc/sysconfig/${NAME}`,
+  ]);
   const format = "%{VERSION} %{LICENSE} %{ARCH} %{OS}\n";
   const header = await run(["rpm", "-qp", "--queryformat", format, rpm]);
   assertEquals(header, `${project.version} MIT ${ARCH} linux\n`);
@@ -228,7 +239,12 @@ packageTest(
     await t.step("installed, it runs", async () => {
       const { calls } = await install("-i", rpm);
       assertEquals(calls, [`--no-reload preset ${units}`]);
-      const program = `${root}/usr/libexec/docker/${NAME}`;
+      // The link that the documents' commands need.
+      const program = `${root}/usr/bin/${NAME}`;
+      assertEquals(
+        await Deno.realPath(program),
+        `${await Deno.realPath(root)}/usr/libexec/docker/${NAME}`,
+      );
       const version = await run([program, "--version"]);
       assert(version.startsWith(`${NAME} ${project.version} (`), version);
       const verify = ["rpm", "--root", root, "--verify", "--nodeps", NAME];
@@ -254,10 +270,13 @@ packageTest(
     });
 
     await t.step("upgraded, it is restarted and keeps the file", async () => {
+      const options = `${root}/etc/sysconfig/${NAME}`;
       await Deno.writeTextFile(example, "# mine\n");
+      await Deno.writeTextFile(options, "OPTIONS=--debug\n");
       const { calls } = await install("-U", "--replacepkgs", rpm);
       assertEquals(calls, ["daemon-reload", `try-restart ${NAME}.service`]);
       assertEquals(await Deno.readTextFile(example), "# mine\n");
+      assertEquals(await Deno.readTextFile(options), "OPTIONS=--debug\n");
     });
 
     await t.step("removed, it warns of an engine that names it", async () => {

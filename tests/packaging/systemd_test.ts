@@ -266,13 +266,19 @@ class Machine {
     return await this.must("journalctl", "-o", "cat", "-u", PLUGIN);
   }
 
-  /** What the monitor API says, head and body. */
+  /** What the monitor API says. */
   async monitor(path: string): Promise<string> {
-    return await this.must(
-      "bash",
-      "-c",
-      `exec 3<>/dev/tcp/127.0.0.1/5006; printf 'GET ${path} HTTP/1.0\r\n\r\n' >&3; cat <&3`,
-    );
+    const socket = `${this.dir}/run/${PLUGIN}/monitor.sock`;
+    for (let tries = 0;; tries++) {
+      try {
+        const [{ body }] = await exchange(socket, request("GET", path));
+        return body;
+      } catch (error) {
+        // The engine's socket is up a moment earlier.
+        if (tries === 50) throw error;
+        await sleep(100);
+      }
+    }
   }
 
   /** Ends it, whatever it does, and removes it. */
@@ -349,6 +355,7 @@ async function install(machine: Machine): Promise<void> {
       await Deno.readTextFile(`${ROOT}systemd/${unit}`),
     );
   }
+  await machine.must("ln", "-sf", EXECUTABLE, "/usr/bin/");
   await machine.must("systemctl", "daemon-reload");
 }
 
@@ -597,6 +604,7 @@ async function runUnits(step: Step, machine: Machine): Promise<void> {
   });
 
   await reload(step, machine);
+  await neighbours(step, machine);
 
   await step("an upgrade under load refuses no call", async () => {
     const load = new Load(machine);
@@ -734,5 +742,130 @@ async function reload(step: Step, machine: Machine): Promise<void> {
     await machine.must("rm", `/etc/docker/${PLUGIN}.toml`);
     await machine.must("systemctl", "reload", service);
     await becomes(403);
+  });
+}
+
+/** What other users of the machine can do to it, and what they can't read. */
+async function neighbours(step: Step, machine: Machine): Promise<void> {
+  const service = `${PLUGIN}.service`;
+  const setOptions = async (options: string) => {
+    await machine.write(
+      `/etc/sysconfig/${PLUGIN}`,
+      `OPTIONS="${options}"\n`,
+      "644",
+    );
+    await machine.must("systemctl", "restart", service);
+  };
+  const nobody = (...command: string[]) =>
+    machine.run(
+      ...["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
+      ...command,
+    );
+
+  await step(
+    "its health can be asked by root, and by nobody else",
+    async () => {
+      assertEquals(
+        await machine.must(PLUGIN, "health"),
+        "HEALTHY (enforcing [volumes], [push])",
+      );
+      const { code, stdout, stderr } = await nobody(PLUGIN, "health");
+      assertEquals([code, stdout], [2, ""], stderr);
+      assert(stderr.includes("can't ask at unix:/run/"), stderr);
+      const { mode } = await Deno.lstat(
+        `${machine.dir}/run/${PLUGIN}/monitor.sock`,
+      );
+      assertEquals((mode ?? 0) & 0o7777, 0o660);
+    },
+  );
+
+  await step(
+    "a port that somebody holds is told, and missed no call",
+    async () => {
+      const squatter = "squatter.service";
+      await machine.must(
+        ...["systemd-run", "--quiet", `--unit=${squatter}`, "--uid=65534"],
+        ...["systemd-socket-activate", "--listen=127.0.0.1:5006", "true"],
+      );
+      const socket = `unix:/run/${PLUGIN}/monitor.sock`;
+      await setOptions(`--addr ${socket} --addr 127.0.0.1:5006`);
+      await guards(machine);
+      const health = await machine.monitor("/health");
+      assert(
+        health.startsWith(
+          "HEALTHY, but the monitor API is not served on 127.0.0.1:5006: it is " +
+            "in use by a process of user nobody (",
+        ),
+        health,
+      );
+      assertEquals(await machine.must(PLUGIN, "health"), health.trim());
+      const served = 'monitor_served{address="127.0.0.1:5006"} ';
+      assert((await machine.monitor("/metrics")).includes(`${served}0`));
+      await machine.must("systemctl", "stop", squatter);
+      for (let tries = 0;; tries++) {
+        if ((await machine.monitor("/metrics")).includes(`${served}1`)) break;
+        assert(tries < 300, "it is never served");
+        await sleep(100);
+      }
+    },
+  );
+
+  await step(
+    "the audit log: fields in the journal, and no secret",
+    async () => {
+      await setOptions("--audit-log journal");
+      await guards(machine);
+      await machine.api("POST", "/build?remote=https://u:secret@h/x&version=1");
+      const find = async (...fields: string[]) =>
+        (await machine.must("journalctl", "-o", "json", ...fields)).split("\n")
+          .filter((line) => line !== "").map((line) => JSON.parse(line));
+      const [denied] = await find(
+        `_SYSTEMD_UNIT=${service}`,
+        "DOCKER_POLICY_VERDICT=deny",
+      );
+      assertEquals(
+        [denied.DOCKER_POLICY_RULE, denied.DOCKER_POLICY_CALL],
+        ["volumes/anonymous", "container create"],
+      );
+      const [build] = await find("DOCKER_POLICY_CALL=build");
+      assertEquals(build.DOCKER_POLICY_PATH, "/build?version=1");
+      assertEquals((await machine.journal()).includes("secret"), false);
+    },
+  );
+
+  await step("the audit log: a file, and a disk that is full", async () => {
+    const dir = `/var/log/${PLUGIN}`;
+    const file = `${dir}/audit.log`;
+    await machine.must("mount", "-t", "tmpfs", "-o", "size=64k", "disk", dir);
+    await setOptions(`--audit-log ${file}`);
+    await guards(machine);
+    const lines = (await machine.must("cat", file)).split("\n");
+    assert(lines.some((line) => JSON.parse(line).verdict === "deny"));
+    await machine.run("dd", "if=/dev/zero", `of=${dir}/more`, "bs=1k");
+    for (let calls = 0; calls < 40; calls++) {
+      await machine.api("POST", "/containers/create", WITH_VOLUME);
+    }
+    await guards(machine);
+    const told = await machine.monitor("/metrics");
+    assert(/\ndocker_policy_audit_lost_total [1-9]/.test(told), told);
+    assert((await machine.journal()).includes("No space left on device"));
+    await setOptions("");
+    await guards(machine);
+    await machine.must("umount", dir);
+  });
+
+  await step("an emptied settings file changes nothing", async () => {
+    const file = `/etc/docker/${PLUGIN}.toml`;
+    await machine.write(file, "");
+    await machine.run("systemctl", "reload", service);
+    for (let tries = 0;; tries++) {
+      const health = await machine.monitor("/health");
+      if (health.includes("has no section")) break;
+      assert(tries < 100, health);
+      await sleep(50);
+    }
+    await guards(machine);
+    await machine.must("rm", file);
+    await machine.must("systemctl", "reload", service);
   });
 }

@@ -56,6 +56,24 @@ Deno.test("log: an event is one line", () => {
   );
 });
 
+Deno.test("log: a full disk stops nobody", () => {
+  const log = openLog(
+    { debug: false, journal: false, format: "text" },
+    () => {
+      throw new Error("No space left on device");
+    },
+  );
+  log.error("x");
+});
+
+Deno.test("log: control characters are escaped once, in JSON too", () => {
+  assertEquals(
+    written({ format: "json" }, (log) => log.info("a\u009b", { b: "\u001b" }))
+      .map((line) => line.replace(/"time":"[^"]*",/, "")),
+    [`{"level":"info","message":"a\\u009b","b":"\\u001b"}`],
+  );
+});
+
 Deno.test("log: no field can pass for another", () => {
   for (
     const [value, expected] of [

@@ -1,15 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Metrics } from "../../lib/metrics.ts";
 import { whyNo } from "../helpers/programs.ts";
+import { STANDING as WELL } from "./standing.ts";
 import { unless } from "../helpers/unless.ts";
 
-const STANDING = {
-  version: "1.2.3",
-  generation: 4,
-  reloaded: false,
-  following: true,
-  left: 7,
-};
+const STANDING = { ...WELL, generation: 4, reloaded: false, left: 7 };
 
 Deno.test("metrics: what was decided and asked, in Prometheus's text format", () => {
   const metrics = new Metrics();
@@ -50,6 +45,12 @@ Deno.test("metrics: what was decided and asked, in Prometheus's text format", ()
       "docker_policy_containers_left_alone 7",
       "docker_policy_config_generation 4",
       "docker_policy_config_last_reload_successful 0",
+      'docker_policy_section{section="volumes",state="enforced"} 1',
+      'docker_policy_section{section="volumes",state="off"} 0',
+      'docker_policy_section{section="images",state="tried_out"} 1',
+      'docker_policy_section{section="push",state="off"} 1',
+      'docker_policy_monitor_served{address="127.0.0.1:5006"} 1',
+      "docker_policy_audit_lost_total 0",
     ]
   ) assertEquals(lines.includes(line), true, line);
   assertMatch(

@@ -620,7 +620,7 @@ engineTest("exempt users", async (t, h) => {
   });
 
   await t.step("without its section the policy is off", async () => {
-    await h.guard({ config: "" });
+    await h.guard({ config: "enforce-nothing = true\n" });
     const { Id } = (await h.api("POST", "/containers/create", body)).json<
       { Id: string }
     >();

@@ -219,8 +219,6 @@ for (const { kind, wrap, skip } of sockets) {
     await h.dockerd.setPlugins([]);
   }, { skip });
 
-  // On systemd's socket, Deno's node:http accepts nothing any more after it ran out of files; there the limit is high.
-  if (wrap !== sockets[0].wrap) continue;
   engineTest(
     `${kind}: more connections than it may have files`,
     async (t, h) => {
@@ -237,7 +235,11 @@ for (const { kind, wrap, skip } of sockets) {
       await answers(h.pluginSocket);
       await h.dockerd.setPlugins([h.pluginName]);
       const held: Deno.Conn[] = [];
-      await t.step("it answers again when they are gone, or ends", async () => {
+      const isOwn = wrap === sockets[0].wrap;
+      const name = isOwn
+        ? "it answers again when they are gone"
+        : "it answers again when they are gone, or ends";
+      await t.step(name, async () => {
         try {
           for (let count = 0; count < 120; count++) {
             held.push(await connect(h.pluginSocket));
@@ -247,16 +249,18 @@ for (const { kind, wrap, skip } of sockets) {
         }
         await sleep(1000);
         for (const connection of held) connection.close();
-        // Whoever ends is started again, by systemd; whoever hangs is not.
+        // On systemd's socket, Deno's node:http accepts nothing any more after it ran out of files. Whoever ends is
+        // started again, by systemd; whoever hangs is not.
         const ended = await Promise.race([
           plugin.status.then(({ code }) => code),
-          answers(h.pluginSocket, 5000).then(() => undefined),
+          answers(h.pluginSocket, 45_000).then(() => undefined),
         ]);
         if (ended === undefined) assert(await realCalls(h) < PATIENCE);
-        else assert(ended !== 0, "it ended as if all were well");
+        else assert(!isOwn && ended !== 0, `it ended with ${ended}`);
       });
       await h.dockerd.setPlugins([]);
     },
+    { skip },
   );
 }
 

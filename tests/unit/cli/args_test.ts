@@ -16,7 +16,15 @@ Deno.test("args: defaults", () => {
     DEFAULTS.socket,
     "/run/docker/plugins/docker-policy-plugin.sock",
   );
-  assertEquals(DEFAULTS.addr, "127.0.0.1:5006");
+  assertEquals(DEFAULTS.addr, [{
+    text: "127.0.0.1:5006",
+    to: { transport: "tcp", hostname: "127.0.0.1", port: 5006 },
+  }]);
+  assertEquals(readArgs([], "/run/x:/run/y").addr, [{
+    text: "unix:/run/x/monitor.sock",
+    to: { transport: "unix", path: "/run/x/monitor.sock" },
+  }]);
+  assertEquals(DEFAULTS.auditLog, undefined);
   assertEquals(DEFAULTS.logFormat, "text");
   assertEquals(DEFAULTS.certPath, undefined);
   assertEquals(DEFAULTS.config, undefined);
@@ -31,8 +39,8 @@ Deno.test("args: every flag, as Go's flag package spells it", () => {
     ["cert-path", "certPath", "/etc/docker/tls"],
     ["config", "config", "/etc/a=b.toml"],
     ["socket", "socket", "/run/x.sock"],
-    ["addr", "addr", "[::1]:80"],
     ["log-format", "logFormat", "json"],
+    ["audit-log", "auditLog", "/var/log/x"],
   ];
   for (const [flag, name, value] of texts) {
     for (
@@ -56,6 +64,7 @@ Deno.test("args: every flag, as Go's flag package spells it", () => {
     ["version", "version"],
     ["help", "help"],
   ];
+  assertEquals(readArgs(["-h"]), { ...DEFAULTS, help: true });
   for (const [flag, name] of switches) {
     for (const spelling of [`-${flag}`, `--${flag}`]) {
       assertEquals(readArgs([spelling]), { ...DEFAULTS, [name]: true });
@@ -73,11 +82,35 @@ Deno.test("args: every flag, as Go's flag package spells it", () => {
   }
 });
 
-Deno.test("args: several flags, of which the last counts", () => {
+Deno.test("args: where the monitor API is served, in several places or nowhere", () => {
+  const addresses = (...args: string[]) =>
+    readArgs(args, "/run/x").addr.map(({ to }) =>
+      to.transport === "unix" ? to.path : `${to.hostname} ${to.port}`
+    );
+  assertEquals(addresses("-addr", "[::1]:80"), ["::1 80"]);
+  assertEquals(addresses("--addr=unix:/a/b.sock", "--addr", "localhost:1"), [
+    "/a/b.sock",
+    "localhost 1",
+  ]);
+  assertEquals(addresses("--addr=unix:///a"), ["/a"]);
+  assertEquals(addresses("--addr=off"), []);
+  for (
+    const text of [
+      ...["5006", ":5006", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536"],
+      ...["127.0.0.1:http", "127.0.0.1:5006/", "unix:", "unix:a", "unix:/"],
+    ]
+  ) {
+    assertEquals(
+      assertThrows(() => readArgs(["--addr", text]), UsageError).message,
+      `--addr ${text}: give HOST:PORT, such as 127.0.0.1:5006, or unix:/path, ` +
+        "or off",
+    );
+  }
+});
+
+Deno.test("args: several flags", () => {
   assertEquals(
     readArgs([
-      "-host",
-      "tcp://a:1",
       "--tls-verify",
       "-cert-path=/c",
       "--debug",
@@ -92,7 +125,6 @@ Deno.test("args: several flags, of which the last counts", () => {
     },
   );
   assertEquals(readArgs(["--debug", "--debug=false"]).debug, false);
-  assertEquals(readArgs(["--addr=off"]).addr, undefined);
   // A value that looks like something else is still a text.
   assertEquals(readArgs(["--socket", "1"]).socket, "1");
   assertEquals(readArgs(["--config=-x"]).config, "-x");
@@ -105,13 +137,31 @@ Deno.test("args: mistakes", () => {
       [["--bogus"], "unknown option --bogus"],
       [["--bogus=1"], "unknown option --bogus=1"],
       [["-bogus", "1"], "unknown option --bogus"],
-      [["-h"], "unknown option -h"],
       [["--Host=x"], "unknown option --Host=x"],
       [["---host=x"], "unknown option ---host=x"],
       [["--hos=x"], "unknown option --hos=x"],
       [["--no-tls-verify"], "unknown option --no-tls-verify"],
       [["--host.a=x"], "unknown option --host.a=x"],
       [["--__proto__=x"], "unknown option --__proto__=x"],
+      [["-x"], "unknown option -x"],
+      [["--host", "a"], "--host a: give unix:///path or tcp://host:port"],
+      [
+        ["--host=tcp://a:65536"],
+        "--host tcp://a:65536: give unix:///path or tcp://host:port",
+      ],
+      [
+        ["--socket=/a", "--socket", "/b"],
+        "--socket is there twice: keep one of them",
+      ],
+      [
+        ["-config=/a", "--config=/a"],
+        "--config is there twice: keep one of them",
+      ],
+      [
+        ["--addr=off", "--addr=[::1]:80"],
+        "--addr off: give HOST:PORT, such as 127.0.0.1:5006, or unix:/path, or " +
+        "off",
+      ],
       [["serve"], "what is serve?"],
       [["--debug", "serve"], "what is serve?"],
       [["--host"], "--host needs a value"],
@@ -147,6 +197,7 @@ Deno.test("args: usage and help name every flag", () => {
       "--socket",
       "--addr",
       "--log-format",
+      "--audit-log",
       "--debug",
       "--version",
       "--help",

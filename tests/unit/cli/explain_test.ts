@@ -15,7 +15,7 @@ Deno.test("explain: the verdict, by which rule, and whether the engine is needed
         [
           ["run", "--", "-v", "/d:/x", "b"],
           1,
-          /^can't tell .*inspectImage b/,
+          /^can't tell without unix:\/\/\/nowhere.sock, asked about b: engine /,
         ],
         [
           ["--user", "dwalsh", "run", "--", "-v", "d:/x", "b"],
@@ -31,7 +31,8 @@ Deno.test("explain: the verdict, by which rule, and whether the engine is needed
         NOWHERE,
         ...words,
       );
-      assertMatch(answer.out, said);
+      assertMatch(answer.out + answer.err, said);
+      assertEquals(answer.err === "", !said.source.startsWith("^can't tell"));
       assertEquals(answer.code, code, answer.err);
     }
   });
@@ -45,4 +46,20 @@ Deno.test("explain: settings with mistakes", async () => {
     assertEquals([code, out], [1, ""]);
     assertEquals(err.startsWith(`${file}:1:2: unknown section`), true, err);
   });
+});
+
+Deno.test("explain: what is no image is named, and nothing escaped twice", async () => {
+  for (
+    const [image, shown] of [
+      ["a b", 'invalid reference format: "a b"'],
+      [
+        "AB",
+        'invalid reference format: repository name must be lowercase: "AB"',
+      ],
+      ["a\u001b[31m", 'invalid reference format: "a\\u001b[31m"'],
+    ]
+  ) {
+    const { code, out, err } = await program("explain", "pull", image);
+    assertEquals([code, out, err], [1, "", `${shown}\n`]);
+  }
 });

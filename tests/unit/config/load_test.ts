@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Config } from "../../../lib/config/config.ts";
 import { ConfigError } from "../../../lib/config/document.ts";
-import { loadConfig } from "../../../lib/config/load.ts";
+import { loadConfig, parseConfig } from "../../../lib/config/load.ts";
 import { showConfig } from "../../../lib/config/show.ts";
 import { problems } from "./problems.ts";
 
@@ -52,7 +52,7 @@ Deno.test("load: which file counts", () => {
     const [texts, expected] of [
       [{}, { volumes: "default", push: "default" }],
       [{ config: "[images]\n" }, { images: "new.toml" }],
-      [{ config: "" }, {}],
+      [{ config: "enforce-nothing = true" }, {}],
       [{ volumes: novolume }, { volumes: "novolume.conf" }],
       [{ images: "{}" }, { images: "image-policy.json" }],
       [
@@ -143,4 +143,31 @@ Deno.test("load: the old file of volumes holds nothing else", () => {
         '3:1: allow-user is 1: expected a list of strings, such as ["one", "two"]',
       ]),
   );
+});
+
+Deno.test("load: a file without a section is a mistake, unless it says so", () => {
+  const none = "it has no section, so that nothing would be enforced: write " +
+    "[volumes], [images] or [push], or enforce-nothing = true if that is meant";
+  for (
+    const [text, expected] of [
+      ["", [none]],
+      ["# [volumes]\n", [none]],
+      ["enforce-nothing = false", [none]],
+      ["enforce-nothing = 1", [
+        "enforce-nothing is 1: expected true or false",
+      ]],
+      ["enforce-nothing = true\n[push]", [
+        "enforce-nothing = true goes with no section: remove it, or all sections",
+      ]],
+    ] as [string, string[]][]
+  ) {
+    const error: ConfigError = assertThrows(
+      () => parseConfig("x.toml", text),
+      ConfigError,
+    );
+    assertEquals(error.problems.map(({ message }) => message), expected);
+  }
+  assertEquals(parseConfig("x.toml", "enforce-nothing = true"), {});
+  const { push } = parseConfig("x.toml", "enforce-nothing = false\n[push]");
+  assertEquals(push?.enforce, true);
 });

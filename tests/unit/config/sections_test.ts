@@ -48,8 +48,8 @@ const PUSH = {
 };
 
 Deno.test("sections: a policy is on where its section stands", () => {
-  assertEquals(shown(""), {});
-  assertEquals(shown("# [volumes]\n"), {});
+  assertEquals(shown("enforce-nothing = true"), {});
+  assertEquals(shown("# [volumes]\nenforce-nothing = true"), {});
   assertEquals(shown("[volumes]"), { volumes: VOLUMES });
   assertEquals(shown("[images]"), { images: IMAGES });
   assertEquals(shown("[push]"), { push: PUSH });

@@ -2,13 +2,17 @@ import { assertEquals } from "@std/assert";
 import { DEFAULTS } from "../../../lib/config/config.ts";
 import { parseConfig } from "../../../lib/config/load.ts";
 import { parseOldImages } from "../../../lib/config/old_images.ts";
-import { describeConfig, printConfig } from "../../../lib/config/show.ts";
+import {
+  describeConfig,
+  printConfig,
+  summarizeConfig,
+} from "../../../lib/config/show.ts";
 
 Deno.test("show: what is printed means the same as a settings file", () => {
   const file = "x.toml";
   for (
     const config of [
-      parseConfig(file, ""),
+      parseConfig(file, "enforce-nothing = true"),
       parseConfig(file, "[volumes]\n[images]\n[push]\n"),
       parseConfig(
         file,
@@ -61,7 +65,7 @@ allow-user = []
 allow-group = []
 `,
   );
-  assertEquals(printConfig({}), "# every policy is off\n");
+  assertEquals(printConfig({}), "enforce-nothing = true\n");
 });
 
 Deno.test("show: the log has a line for each policy", () => {
@@ -84,4 +88,17 @@ Deno.test("show: long lists and texts are cut short in the log", () => {
   assertEquals(line.length < 1000, true, line);
   assertEquals(line.includes('"^alpine:","… and 29992 more"]'), true, line);
   assertEquals(line.includes('"blacklist":["^docker:"]'), true, line);
+});
+
+Deno.test("show: what is enforced, in a few words", () => {
+  for (
+    const [text, expected] of [
+      ["[volumes]\n[push]", "enforcing [volumes], [push]"],
+      [
+        "[volumes]\n[images]\nenforce = false",
+        "enforcing [volumes]; trying out [images]",
+      ],
+      ["enforce-nothing = true", "enforcing nothing"],
+    ]
+  ) assertEquals(summarizeConfig(parseConfig("x.toml", text)), expected);
 });

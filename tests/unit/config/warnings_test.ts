@@ -5,6 +5,7 @@ import { parseOldImages } from "../../../lib/config/old_images.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
 import { type Log, openLog } from "../../../lib/log.ts";
 import {
+  reloadWarnings,
   startWarnings,
   warnOfUnseenBuilds,
 } from "../../../lib/config/warnings.ts";
@@ -16,7 +17,9 @@ const UNCOVERED = "[images] covers pulls, not what comes in by ";
 
 Deno.test("warnings: doors that stand open beside lists", () => {
   const warnings: [config: Config, warnings: string[]][] = [
-    [toml(""), []],
+    [toml("enforce-nothing = true"), [
+      "nothing is enforced: every policy is off",
+    ]],
     [toml("[volumes]\n[push]"), []],
     [toml('[images]\nwhitelist = ["^alpine:"]'), []],
     // Nothing is refused, so that no door lets in what the lists keep out.
@@ -81,7 +84,7 @@ Deno.test("warnings: builds that no plugin sees", async () => {
 
 Deno.test("warnings: an engine is not asked where builds are open", async () => {
   const { log } = kept();
-  for (const text of ["", "[images]\nallow-build = true"]) {
+  for (const text of ["[push]", "[images]\nallow-build = true"]) {
     // An engine without answers: any question is an error.
     await warnOfUnseenBuilds(toml(text), engineWith({}), log);
   }
@@ -127,4 +130,21 @@ Deno.test("warnings: what is no answer of an engine is not swallowed", async () 
       ),
     TypeError,
   );
+});
+
+Deno.test("warnings: a reload names each policy that does less than before", () => {
+  const before = toml("[volumes]\n[push]\nenforce = false\n[images]");
+  for (
+    const [text, expected] of [
+      ["[volumes]\n[push]\n[images]", []],
+      ["[volumes]\n[push]\nenforce = false\n[images]\nenforce = false", [
+        "[images] was enforced, and is tried out now",
+      ]],
+      ["enforce-nothing = true", [
+        "[volumes] was enforced, and is off now",
+        "[images] was enforced, and is off now",
+        "[push] was tried out, and is off now",
+      ]],
+    ] as [string, string[]][]
+  ) assertEquals(reloadWarnings(before, toml(text)), expected);
 });

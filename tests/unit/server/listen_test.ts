@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { SILENT } from "../../../lib/log.ts";
 import { listen, ListenError } from "../../../lib/server/listen.ts";
 import type { PluginHandler } from "../../../lib/server/plugin.ts";
 
@@ -22,7 +23,7 @@ Deno.test("listen: sockets that systemd passed to somebody else", async () => {
         { pid },
       ]
     ) {
-      const listener = await listen(DEAF, path, environment);
+      const listener = await listen(DEAF, path, environment, SILENT);
       assertEquals(listener.where, path);
       await listener.close();
     }
@@ -35,7 +36,7 @@ Deno.test("listen: several sockets from systemd, or none", async () => {
   const pid = String(Deno.pid);
   for (const fds of ["0", "2", "11", "", "x", "1 "]) {
     assertEquals(
-      await problem(listen(DEAF, "/nowhere/p.sock", { fds, pid })),
+      await problem(listen(DEAF, "/nowhere/p.sock", { fds, pid }, SILENT)),
       `systemd passes ${fds} sockets (LISTEN_FDS): give one ListenStream= in ` +
         "the .socket unit",
     );
@@ -52,7 +53,10 @@ Deno.test("listen: a runtime that can't take systemd's socket is refused", async
       });
       assertEquals(
         await problem(
-          listen(DEAF, "/nowhere/p.sock", { fds: "1", pid: String(Deno.pid) }),
+          listen(DEAF, "/nowhere/p.sock", {
+            fds: "1",
+            pid: String(Deno.pid),
+          }, SILENT),
         ),
         `this executable is built on Deno ${deno}, which can't take over ` +
           "systemd's socket: build it on Deno 2.8 or later, or disable the " +

@@ -1,35 +1,44 @@
-import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { escape } from "@std/regexp";
 import project from "../../../deno.json" with { type: "json" };
+import { type Log, SILENT } from "../../../lib/log.ts";
+import {
+  type MonitorAddress,
+  readMonitorAddress,
+} from "../../../lib/monitor_address.ts";
 import {
   answer,
-  MonitorError,
+  type Monitor,
   type MonitorOptions,
   serveMonitor,
 } from "../../../lib/server/monitor.ts";
+import type { Page } from "../../../lib/server/short_http.ts";
 import { Plugin } from "../../engine/plugin.ts";
+import { sleep } from "../../helpers/programs.ts";
 
 const HEALTHY: MonitorOptions = {
   version: "1.2.3",
   problem: () => undefined,
-  warning: () => undefined,
+  warnings: () => [],
+  enforced: () => "enforcing [volumes]",
   config: () => ({ volumes: { from: "default" } }),
   metrics: () => "# HELP x y\n",
 };
 
-/** Asks as `curl` does. */
+const WELL = "HEALTHY (enforcing [volumes])";
+
 function get(
-  path: string,
+  target: string,
   options: Partial<MonitorOptions> = {},
   method = "GET",
-): Response {
-  const request = new Request(`http://127.0.0.1:5006${path}`, { method });
-  return answer(request, { ...HEALTHY, ...options });
+): Page {
+  return answer(method, target, { ...HEALTHY, ...options });
 }
 
-Deno.test("monitor: the pages", async () => {
+Deno.test("monitor: the pages", () => {
   const pages: Record<string, [body: string, type: string]> = {
-    "/health": ["HEALTHY", "text/plain; charset=utf-8"],
-    "/health?verbose=1": ["HEALTHY", "text/plain; charset=utf-8"],
+    "/health": [WELL, "text/plain; charset=utf-8"],
+    "/health?verbose=1": [WELL, "text/plain; charset=utf-8"],
     "/version": ["1.2.3", "text/plain; charset=utf-8"],
     "/config": [
       '{\n    "volumes": {\n        "from": "default"\n    }\n}\n',
@@ -44,18 +53,18 @@ Deno.test("monitor: the pages", async () => {
     for (const method of ["GET", "HEAD"]) {
       const response = get(path, {}, method);
       assertEquals(response.status, 200);
-      assertEquals(response.headers.get("Content-Type"), type);
-      assertEquals(await response.text(), body);
+      assertEquals(response.headers["Content-Type"], type);
+      assertEquals(response.body, body);
     }
   }
 });
 
-Deno.test("monitor: health tells why no engine can reach the plugin", async () => {
+Deno.test("monitor: health tells why no engine can reach the plugin", () => {
   const problem = () => "/run/x.sock: No such file or directory";
-  const ill = get("/health", { problem, warning: () => "something else" });
+  const ill = get("/health", { problem, warnings: () => ["something else"] });
   assertEquals(ill.status, 503);
   assertEquals(
-    await ill.text(),
+    ill.body,
     "UNHEALTHY: /run/x.sock: No such file or directory",
   );
   // The rest is told all the same.
@@ -63,13 +72,17 @@ Deno.test("monitor: health tells why no engine can reach the plugin", async () =
   assertEquals(get("/config", { problem }).status, 200);
 });
 
-Deno.test("monitor: health tells what is amiss beside", async () => {
-  const response = get("/health", { warning: () => "the moon is full" });
+Deno.test("monitor: health tells what is amiss beside, in one line", () => {
+  const warnings = () => ["the moon is full", "it\nrains"];
+  const response = get("/health", { warnings });
   assertEquals(response.status, 200);
-  assertEquals(await response.text(), "HEALTHY, but the moon is full");
+  assertEquals(
+    response.body,
+    "HEALTHY, but the moon is full; it; rains (enforcing [volumes])",
+  );
 });
 
-Deno.test("monitor: other paths and methods", async () => {
+Deno.test("monitor: other paths and methods", () => {
   for (
     const path of [
       "/",
@@ -83,38 +96,14 @@ Deno.test("monitor: other paths and methods", async () => {
   ) {
     const response = get(path);
     assertEquals(response.status, 404, path);
-    assertEquals(await response.text(), "Not Found");
+    assertEquals(response.body, "Not Found");
     assertEquals(get(path, {}, "POST").status, 404, path);
   }
   for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
     const response = get("/health", {}, method);
     assertEquals(response.status, 405, method);
-    assertEquals(response.headers.get("Allow"), "GET, HEAD");
-    assertEquals(await response.text(), "Method Not Allowed");
-  }
-});
-
-Deno.test("monitor: what is no address", () => {
-  for (
-    const address of [
-      "",
-      "5006",
-      ":5006",
-      "127.0.0.1",
-      "127.0.0.1:",
-      "127.0.0.1:65536",
-      "127.0.0.1:http",
-      "127.0.0.1:5006/",
-    ]
-  ) {
-    const error: Error = assertThrows(
-      () => serveMonitor(address, HEALTHY),
-      MonitorError,
-    );
-    assertEquals(
-      error.message,
-      `--addr ${address}: give HOST:PORT, such as 127.0.0.1:5006, or off`,
-    );
+    assertEquals(response.headers.Allow, "GET, HEAD");
+    assertEquals(response.body, "Method Not Allowed");
   }
 });
 
@@ -124,42 +113,118 @@ function freePort(): number {
   return listener.addr.port;
 }
 
-Deno.test("monitor: an address that is taken is named", () => {
-  using holder = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const address = `127.0.0.1:${holder.addr.port}`;
-  const error: Error = assertThrows(
-    () => serveMonitor(address, HEALTHY),
-    MonitorError,
-  );
-  assertMatch(
-    error.message,
-    new RegExp(
-      `^can't serve the monitor API on ${address}: .*in use.*; give another ` +
-        "--addr, or --addr off$",
-    ),
-  );
+function address(text: string): MonitorAddress {
+  return readMonitorAddress(text)!;
+}
+
+/** Waits for it to be up, or for a problem of this kind. */
+async function becomes(monitor: Monitor, problem?: RegExp): Promise<void> {
+  for (let tries = 0; tries < 200; tries++, await sleep(50)) {
+    const said = monitor.problem();
+    if (problem ? said && problem.test(said) : said === undefined) return;
+  }
+  throw new Error(`it is ${monitor.problem()}`);
+}
+
+/** A log, and what was written to it. */
+function noted(): { lines: string[]; log: Log } {
+  const lines: string[] = [];
+  const note = (message: string) => void lines.push(message);
+  return { lines, log: { error: note, warning: note, info: note } };
+}
+
+Deno.test("monitor: a port that is taken is named with its holder, and tried again", async () => {
+  const { lines, log } = noted();
+  const holder = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const text = `127.0.0.1:${holder.addr.port}`;
+  const monitor = serveMonitor(address(text), HEALTHY, log);
+  const user = new TextDecoder().decode(
+    new Deno.Command("id", { args: ["-un"] }).outputSync().stdout,
+  ).trim();
+  const why = `it is in use by deno (process ${Deno.pid}) of user ${user}`;
+  await becomes(monitor, new RegExp(`^${escape(why)}$`));
+  holder.close();
+  await becomes(monitor);
+  assertEquals(await read(text), WELL);
+  assertEquals(lines, [
+    `can't serve the monitor API on ${text}: ${why}; it is tried again`,
+    `the monitor API is served on ${text} now`,
+  ]);
+  monitor.close();
 });
+
+/** What `/health` says at a HOST:PORT. */
+async function read(where: string): Promise<string> {
+  return await (await fetch(`http://${where}/health`)).text();
+}
 
 Deno.test("monitor: it serves where it was told to, until it is closed", async () => {
   for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
-    const address = `${host}:${freePort()}`;
-    let monitor;
+    const text = `${host}:${freePort()}`;
+    const monitor = serveMonitor(address(text), HEALTHY, SILENT);
     try {
-      monitor = serveMonitor(address, HEALTHY);
+      await becomes(monitor);
     } catch (error) {
       // A machine may have no IPv6.
-      if (host === "[::1]" && error instanceof MonitorError) continue;
-      throw error;
+      if (host !== "[::1]") throw error;
+      monitor.close();
+      continue;
     }
-    const response = await fetch(`http://${address}/health`);
-    assertEquals(await response.text(), "HEALTHY");
-    await monitor.close();
-    const refused = await fetch(`http://${address}/health`).then(
-      () => false,
-      () => true,
-    );
-    assertEquals(refused, true);
+    assertEquals(await read(text), WELL);
+    monitor.close();
+    assertEquals(await read(text).then(() => false, () => true), true);
   }
+});
+
+/** What is answered to a request on a socket file. */
+async function ask(path: string, request: string): Promise<string> {
+  const connection = await Deno.connect({ transport: "unix", path });
+  await connection.write(new TextEncoder().encode(request));
+  return await new Response(connection.readable).text();
+}
+
+const HEALTH = "GET /health HTTP/1.0\r\n\r\n";
+
+Deno.test("monitor: on a socket file, for root and a group", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/m.sock`;
+  const holder = Deno.listen({ transport: "unix", path });
+  const monitor = serveMonitor(address(`unix:${path}`), HEALTHY, SILENT);
+  await becomes(monitor, /is in use by deno \(process \d+\)/);
+  holder.close();
+  await becomes(monitor);
+  assertEquals((Deno.lstatSync(path).mode ?? 0) & 0o777, 0o660);
+  assertMatch(await ask(path, HEALTH), /^HTTP\/1.1 200 [^]*\r\n\r\nHEALTHY \(/);
+  monitor.close();
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("monitor: who holds connections, or begins requests, is cut off", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/m.sock`;
+  const monitor = serveMonitor(address(`unix:${path}`), HEALTHY, SILENT);
+  await becomes(monitor);
+  const held: Deno.Conn[] = [];
+  for (let count = 0; count < 100; count++) {
+    const connection = await Deno.connect({ transport: "unix", path });
+    held.push(connection);
+    if (count % 2) {
+      await connection.write(new TextEncoder().encode("GET /he")).catch(() => {
+        // It is one too many.
+      });
+    }
+  }
+  const began = performance.now();
+  for (let tries = 0;; tries++, await sleep(200)) {
+    const said = await ask(path, HEALTH).catch(() => "");
+    if (said.includes("HEALTHY")) break;
+    assert(tries < 100, "they are never cut off");
+  }
+  // Those that send nothing at all may stay for as long.
+  assert(performance.now() - began < 15_000);
+  for (const connection of held) connection.close();
+  monitor.close();
+  await Deno.remove(dir, { recursive: true });
 });
 
 /** A plugin in a directory of its own, with a monitor API. */
@@ -187,26 +252,30 @@ Deno.test("monitor: of a plugin that runs", async (t) => {
     port,
     '[images]\nwhitelist = ["^alpine:"]\nallow-user = ["root"]\n',
   );
-  const read = async (path: string): Promise<[number, string]> => {
+  // The engine's socket comes first.
+  for (let tries = 0; tries < 200; tries++, await sleep(50)) {
+    if (await read(`127.0.0.1:${port}`).catch(() => "") !== "") break;
+  }
+  const tell = async (path: string): Promise<[number, string]> => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`);
     return [response.status, await response.text()];
   };
   const isWell = async () => {
-    const [status, body] = await read("/health");
+    const [status, body] = await tell("/health");
     assertEquals(status, 200);
     // There is no engine.
     assertMatch(
       body,
-      /^HEALTHY, but the engine's events are not followed: (not yet|the engine is stopped, or has not said anything yet)$/,
+      /^HEALTHY, but the engine's events are not followed: (not yet|the engine is stopped, or has not said anything yet) \(enforcing \[images\]\)$/,
     );
   };
   try {
     await t.step("it is well", async () => {
       await isWell();
-      assertEquals(await read("/version"), [200, project.version]);
+      assertEquals(await tell("/version"), [200, project.version]);
     });
     await t.step("it tells the policy in force", async () => {
-      const [status, body] = await read("/config");
+      const [status, body] = await tell("/config");
       assertEquals(status, 200);
       const { images, ...others } = JSON.parse(body);
       assertEquals(others, {});
@@ -216,23 +285,22 @@ Deno.test("monitor: of a plugin that runs", async (t) => {
       assertEquals(images["allow-build"], false);
       assertEquals(images["allow-user"], ["root"]);
     });
-    await t.step("another one for the same port does not start", async () => {
+    await t.step("another one for the same port starts without", async () => {
       const other = await Deno.makeTempDir();
-      const error = await startPlugin(other, port, "[volumes]").then(
-        () => undefined,
-        (error: Error) => error.message,
-      );
-      assertMatch(
-        error ?? "it started",
-        new RegExp(`can't serve the monitor API on 127.0.0.1:${port}: `),
-      );
-      // The engine must not find a socket behind which nobody is.
-      assertEquals(await exists(`${other}/plugin.sock`), false);
+      await using second = await startPlugin(other, port, "[volumes]");
+      const said =
+        `can't serve the monitor API on 127.0.0.1:${port}: it is in ` +
+        `use by deno (process ${plugin.pid})`;
+      for (let tries = 0;; tries++, await sleep(50)) {
+        const log = await second.log();
+        if (log.includes(said)) break;
+        assert(tries < 200, log);
+      }
       await Deno.remove(other, { recursive: true });
     });
     await t.step("it is ill without its socket", async () => {
       await Deno.rename(`${dir}/plugin.sock`, `${dir}/away.sock`);
-      const [status, body] = await read("/health");
+      const [status, body] = await tell("/health");
       assertEquals(status, 503);
       assertMatch(body, /^UNHEALTHY: .*plugin\.sock: No such file/);
     });
@@ -241,7 +309,7 @@ Deno.test("monitor: of a plugin that runs", async (t) => {
         transport: "unix",
         path: `${dir}/plugin.sock`,
       });
-      assertEquals(await read("/health"), [
+      assertEquals(await tell("/health"), [
         503,
         `UNHEALTHY: ${dir}/plugin.sock is somebody else's socket`,
       ]);
@@ -256,7 +324,3 @@ Deno.test("monitor: of a plugin that runs", async (t) => {
     await Deno.remove(dir, { recursive: true });
   }
 });
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
-}

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { SILENT } from "../../../lib/log.ts";
 import { ListenError } from "../../../lib/server/listener.ts";
 import { listenOnPath } from "../../../lib/server/own_socket.ts";
 import type { PluginHandler } from "../../../lib/server/plugin.ts";
@@ -71,7 +72,7 @@ function leaveDeadSocket(path: string): void {
 Deno.test("own socket: answers on a socket of its own, as the engine wants it", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/p.sock`;
-    const listener = await listenOnPath(ECHO, path);
+    const listener = await listenOnPath(ECHO, path, SILENT);
     assertEquals(listener.where, path);
 
     const answer = await exchange(path, "/a%2Fb", "Grüße");
@@ -102,7 +103,7 @@ Deno.test("own socket: answers on a socket of its own, as the engine wants it", 
 Deno.test("own socket: several messages on one connection, as the engine sends them", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/p.sock`;
-    const listener = await listenOnPath(ECHO, path);
+    const listener = await listenOnPath(ECHO, path, SILENT);
     const connection = await send(
       path,
       post("/1", "a") + post("/2", "b") +
@@ -120,7 +121,7 @@ Deno.test("own socket: several messages on one connection, as the engine sends t
 Deno.test("own socket: makes the directory, and a socket for its owner alone", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/run/docker/plugins/p.sock`;
-    const listener = await listenOnPath(ECHO, path);
+    const listener = await listenOnPath(ECHO, path, SILENT);
     const { isSocket, mode } = Deno.lstatSync(path);
     assertEquals(isSocket, true);
     assertEquals((mode ?? 0) & 0o777, 0o600);
@@ -132,7 +133,7 @@ Deno.test("own socket: a dead socket file is replaced", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/p.sock`;
     leaveDeadSocket(path);
-    const listener = await listenOnPath(ECHO, path);
+    const listener = await listenOnPath(ECHO, path, SILENT);
     assertMatch(await exchange(path, "/x", ""), /POST \/x/);
     await listener.close();
     assertEquals(isThere(path), false);
@@ -142,8 +143,8 @@ Deno.test("own socket: a dead socket file is replaced", async () => {
 Deno.test("own socket: a live one is left alone, and its holder named", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/p.sock`;
-    const listener = await listenOnPath(ECHO, path);
-    const message = await problem(listenOnPath(ECHO, path));
+    const listener = await listenOnPath(ECHO, path, SILENT);
+    const message = await problem(listenOnPath(ECHO, path, SILENT));
     const [, holder] = /^.*p\.sock is in use by (.*): stop that first$/
       .exec(message) ?? [];
     // Without ss, or its rights, the name is missing.
@@ -162,17 +163,17 @@ Deno.test("own socket: what is no socket is left alone", async () => {
     const refusal = `${path} is not a socket: remove it`;
 
     Deno.writeTextFileSync(path, "precious");
-    assertEquals(await problem(listenOnPath(ECHO, path)), refusal);
+    assertEquals(await problem(listenOnPath(ECHO, path, SILENT)), refusal);
     assertEquals(Deno.readTextFileSync(path), "precious");
 
     Deno.removeSync(path);
     Deno.mkdirSync(path);
-    assertEquals(await problem(listenOnPath(ECHO, path)), refusal);
+    assertEquals(await problem(listenOnPath(ECHO, path, SILENT)), refusal);
 
     Deno.removeSync(path);
     leaveDeadSocket(`${directory}/other.sock`);
     Deno.symlinkSync(`${directory}/other.sock`, path);
-    assertEquals(await problem(listenOnPath(ECHO, path)), refusal);
+    assertEquals(await problem(listenOnPath(ECHO, path, SILENT)), refusal);
     assertEquals(isThere(`${directory}/other.sock`), true);
   });
 });
@@ -186,7 +187,7 @@ Deno.test("own socket: where no socket can be", async () => {
         `${directory}/${"x".repeat(120)}.sock`, // sun_path has 108 bytes
       ]
     ) {
-      const message = await problem(listenOnPath(ECHO, path));
+      const message = await problem(listenOnPath(ECHO, path, SILENT));
       assertEquals(message.startsWith(`can't listen on ${path}: `), true);
     }
   });
@@ -195,7 +196,7 @@ Deno.test("own socket: where no socket can be", async () => {
 Deno.test("own socket: tells why engines can't reach it", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/p.sock`;
-    const listener = await listenOnPath(ECHO, path);
+    const listener = await listenOnPath(ECHO, path, SILENT);
     assertEquals(listener.problem(), undefined);
 
     Deno.renameSync(path, `${directory}/away`);
@@ -225,6 +226,7 @@ Deno.test("own socket: a stop answers what came in, and takes the file away", as
         return answer;
       },
       path,
+      SILENT,
     );
     const answer = exchange(path, "/slow", "x");
     await asked.promise;
@@ -240,7 +242,7 @@ Deno.test("own socket: a stop answers what came in, and takes the file away", as
 Deno.test("own socket: a stop does not wait for the engine's idle connections", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/p.sock`;
-    const listener = await listenOnPath(ECHO, path);
+    const listener = await listenOnPath(ECHO, path, SILENT);
     const silent = await Deno.connect({ transport: "unix", path });
     const kept = await send(path, post("/x", ""));
     await kept.read(new Uint8Array(1024));
@@ -253,7 +255,7 @@ Deno.test("own socket: a stop does not wait for the engine's idle connections", 
 Deno.test("own socket: a stop without the file is a stop", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/p.sock`;
-    const listener = await listenOnPath(ECHO, path);
+    const listener = await listenOnPath(ECHO, path, SILENT);
     Deno.removeSync(path);
     await listener.close();
   });

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import type { AuditEvent } from "../../../lib/audit.ts";
 import { parseConfig } from "../../../lib/config/load.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
 import { exemptionCheck } from "../../../lib/verdict/exemptions.ts";
@@ -14,16 +15,17 @@ interface Setting {
   engine?: Partial<Engine>;
   groups?: () => Promise<string[]>;
   observe?: (observation: Observation) => void;
+  audit?: (event: AuditEvent) => void;
 }
 
 /** What is said of a request, and what is logged. */
 async function decide(
   authz: AuthzRequest,
-  { config = "[volumes]", engine = {}, groups, observe }: Setting = {},
+  { config = "[volumes]", engine = {}, groups, observe, audit }: Setting = {},
 ): Promise<{ said: string; because?: string; log: string[] }> {
   const log: string[] = [];
   const firstLine = createFirstLine({
-    config: await parseConfig("x.toml", config),
+    config: await parseConfig("x.toml", config || "enforce-nothing = true"),
     engine: engineWith(engine),
     isExempt: exemptionCheck(groups ?? (() => Promise.resolve([]))),
     log: openLog(
@@ -31,6 +33,7 @@ async function decide(
       (line) => log.push(line),
     ),
     ...(observe && { observe }),
+    audit,
   });
   const decision = await firstLine(authz);
   return {
@@ -83,10 +86,88 @@ Deno.test("first line: what a client sends can't forge a line of the log", async
   assertEquals(/[\u0000-\u001f\u007f]/.test(log[0]), false);
   assertMatch(
     log[0],
-    /^<4>denied user="x\\"\\\\u000d\\\\u000a<0>forged" method=POST path=/,
+    /^<4>denied user="x\\"\\r\\n<0>forged" method=POST path=/,
   );
   assertMatch(log[0], / named volume \\"a\\\\u000a<0>forged\\\\u001b\[2J\\""$/);
   assertEquals(log[0].length < 900, true);
+});
+
+Deno.test("first line: of a query, the log has what decides", async () => {
+  for (
+    const [call, path] of [
+      [
+        "POST /v1.41/build?version=1&buildargs=%7B%22T%22%3A%22secret%22%7D&" +
+        "remote=https://u:secret@h/r.git",
+        "/v1.41/build?version=1",
+      ],
+      [
+        "POST /images/create?fromImage=https://u:secret@h/x&tag=1&x=secret",
+        "/images/create?tag=1",
+      ],
+      [
+        "POST /images/create?fromSrc=https://u:secret@h/&repo=a",
+        "/images/create",
+      ],
+      [
+        "POST http://u:secret@h/plugins/pull?remote=a/b",
+        "http://h/plugins/pull?remote=a/b",
+      ],
+      ["POST /plugins/pull?re%6Dote=a&x=secret", "/plugins/pull?re%6Dote=a"],
+    ] as const
+  ) {
+    const { log } = await decide(
+      request(call, undefined, { "X-Registry-Auth": "secret" }),
+      { config: "[images]\n[volumes]\nallow-classic-build = false" },
+    );
+    assertEquals(log.length, 1, call);
+    assertEquals(log[0].includes(` path=${path} rule=`), true, log[0]);
+  }
+});
+
+Deno.test("first line: guarded calls are written to the audit log", async () => {
+  const events: AuditEvent[] = [];
+  const options = { audit: (event: AuditEvent) => void events.push(event) };
+  await decide({ ...CREATE, user: "eve" }, options);
+  await decide(CREATE, { ...options, config: "[volumes]\nenforce = false" });
+  await decide(request("POST /images/create?fromImage=a&tag=1"), {
+    ...options,
+    config: "[images]\nwhitelist = ['^a:']",
+  });
+  await decide(request("GET /containers/json"), options);
+  const seconds = events.map(({ seconds }) => seconds);
+  assertEquals(seconds.every((time) => time > 0 && time < 1), true);
+  assertEquals(
+    events.map(({ seconds: _, ...event }) => event),
+    [
+      {
+        user: "eve",
+        method: "POST",
+        path: "/v1.41/containers/create?name=web",
+        call: "container create",
+        verdict: "deny",
+        rule: "volumes/named",
+        reason: DENIED,
+      },
+      {
+        user: "-",
+        method: "POST",
+        path: "/v1.41/containers/create?name=web",
+        call: "container create",
+        verdict: "would_deny",
+        rule: "volumes/named",
+        reason: DENIED,
+      },
+      {
+        user: "-",
+        method: "POST",
+        path: "/images/create?fromImage=a&tag=1",
+        call: "image create",
+        verdict: "allow",
+        rule: "",
+        reason: "whitelisted by ^a:",
+      },
+    ],
+  );
 });
 
 Deno.test("first line: what is allowed is logged for debugging", async () => {
@@ -307,7 +388,7 @@ Deno.test("first line: settings are read anew for each call", async () => {
     log: openLog({ debug: false, journal: true, format: "text" }, () => {}),
   });
   assertEquals(said(await firstLine(CREATE)), DENIED);
-  config = await parseConfig("x.toml", "");
+  config = await parseConfig("x.toml", "enforce-nothing = true");
   assertEquals(said(await firstLine(CREATE)), "allowed");
 });
 

@@ -116,7 +116,10 @@ export class Host {
     engine: Partial<Engine> = {},
   ): Promise<Host> {
     const host = new Host(engine);
-    host.config = await parseConfig("x.toml", config);
+    host.config = await parseConfig(
+      "x.toml",
+      config || "enforce-nothing = true",
+    );
     host.restart();
     return host;
   }
@@ -145,7 +148,10 @@ export class Host {
 
   /** Other settings. */
   async set(config: string): Promise<void> {
-    this.config = await parseConfig("x.toml", config);
+    this.config = await parseConfig(
+      "x.toml",
+      config || "enforce-nothing = true",
+    );
   }
 
   /** Puts a container on the host; nobody is told. */

@@ -32,8 +32,9 @@ async function open(
   const asked: string[] = [];
   const removed: string[] = [];
   const served: unknown[] = [];
+  const told: unknown[] = [];
   const secondLine = createSecondLine({
-    config: await parseConfig("x.toml", config),
+    config: await parseConfig("x.toml", config || "enforce-nothing = true"),
     engine: engineWith({
       findContainer(id) {
         asked.push(id);
@@ -65,13 +66,15 @@ async function open(
       { debug: true, journal: true, format: "text" },
       (line) => log.push(line),
     ),
+    audit: ({ call, verdict, rule }) => told.push([call, verdict, rule]),
+    metrics: { acted: (deed) => void told.push(deed) },
   }, {
     served(response, _route, exempt) {
       served.push([response.request.uri, exempt]);
       return Promise.resolve();
     },
   });
-  return { secondLine, log, asked, removed, served };
+  return { secondLine, log, asked, removed, served, told };
 }
 
 /** The engine's answer to a create. */
@@ -203,15 +206,18 @@ Deno.test("second line: bind mounts are held against allow-bind once more", asyn
   assertEquals(bad.removed, [ID]);
 });
 
-Deno.test("second line: the alert holds the raw request, on one line, and not more than needed", async () => {
-  const { secondLine, log } = await open({
+Deno.test("second line: the alert holds what decides of the request, on one line, and no secret", async () => {
+  const { secondLine, log, told } = await open({
     mounts: [{ type: "volume", name: "data" }],
   });
-  const body = `{"Image":"b",\n"ho\u017ftconfig":"${"x".repeat(100_000)}"}`;
+  const body = `{"Image":"b",\n"ho\u017ftconfig":{"Binds":["/srv:/x"],` +
+    `"Mounts":[{"Type":"volume","Target":"/y","VolumeOptions":` +
+    `{"DriverConfig":{"Options":{"o":"password=secret"}}}}],` +
+    `"Other":"${"x".repeat(100_000)}"},"Env":["TOKEN=secret"]}`;
   await secondLine(created({
     request: {
       ...request("POST /v1.41/containers/create?name=w%0a", body, {
-        "X-Odd": "1\n<0>forged",
+        "X-Registry-Auth": "secret\n<0>forged",
       }),
       user: "eve\n<0>forged",
     },
@@ -222,14 +228,20 @@ Deno.test("second line: the alert holds the raw request, on one line, and not mo
     const part of [
       "/v1.41/containers/create?name=w%0a",
       "ho\u017ftconfig",
-      "X-Odd",
+      "/srv:/x",
+      "/y",
       "eve",
       String(bytes(body).length),
     ]
   ) {
     assertEquals(log[0].includes(part), true, part);
   }
-  assertEquals(log[0].length < 30_000, true, `${log[0].length}`);
+  assertEquals(/secret|forged.*forged/.test(log[0]), false, log[0]);
+  assertEquals(log[0].length < 5000, true, `${log[0].length}`);
+  assertEquals(told, [
+    "removed",
+    ["container create", "deny", "volumes/container"],
+  ]);
 });
 
 Deno.test("second line: whoever is exempt may have a volume", async () => {
@@ -323,7 +335,7 @@ Deno.test("second line: the settings of the moment count", async () => {
   const mounts = [
     { type: "volume", name: "data", source: "", destination: "/x" },
   ];
-  let config = await parseConfig("x.toml", "");
+  let config = await parseConfig("x.toml", "enforce-nothing = true");
   const secondLine = createSecondLine({
     get config() {
       return config;

@@ -92,7 +92,8 @@ export class Call {
     if (!this.mayHaveHiddenBody) return;
     throw new Unreadable(
       "it may carry a form that overrides its query: send it without a " +
-        'Content-Type, or with "Content-Length: 0"',
+        'Content-Type, or with "Content-Length: 0", as docker-java 3.5 or ' +
+        "later does",
     );
   }
 
@@ -118,7 +119,7 @@ export class Call {
     }
     if (length === undefined) {
       return "its body is chunked, and this engine does not show that to " +
-        "plugins: send a Content-Length (docker-java: a newer version), or " +
+        "plugins: send a Content-Length (docker-java 3.5 or later does), or " +
         "use Docker Engine 25 or later";
     }
     if (Number(length) >= BODY_LIMIT) {

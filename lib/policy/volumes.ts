@@ -178,7 +178,12 @@ async function decideStart(
   // Only then does `start` take a HostConfig (postContainersStart in 20.10);
   // a version that is not in the path is a later one.
   if (call.apiVersion !== undefined && olderThan(call.apiVersion, "1.24")) {
-    if (call.mayHaveHiddenBody) call.body(); // Throws, saying why.
+    if (call.mayHaveHiddenBody) {
+      throw new Unreadable(
+        "before API 1.24 it may carry a HostConfig, and the engine shows " +
+          "none: ask for a later API version",
+      );
+    }
     if (call.hasBody) {
       const body = call.body();
       const host = readStorage(body.struct("HostConfig"));

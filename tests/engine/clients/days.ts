@@ -4,6 +4,7 @@ import { exists, run, which } from "../../helpers/programs.ts";
 import type { Harness } from "../harness.ts";
 import { rootFileSystem } from "../images.ts";
 import { assert, assertEquals } from "../verdict.ts";
+import { JAVA_NEEDS, javaWithHttpClient } from "./java.ts";
 
 const CONFIG = "[volumes]\n\n[images]\ndefault-allow = true\n\n[push]\n";
 
@@ -40,6 +41,10 @@ export const noPython = PYTHON
   : "no docker-py: install python3-docker";
 /** The same of dockerode. */
 export const noDockerode = await whyNoDockerode();
+
+const JAVA = await javaWithHttpClient();
+/** The same of docker-java. */
+export const noJava = JAVA ? undefined : JAVA_NEEDS;
 
 /** What a client finds on the host, at the same place for the engine. */
 export interface Desk {
@@ -84,6 +89,18 @@ export async function pythonDay(
 ): Promise<void> {
   await runClient(PYTHON ?? "", [
     `${CLIENTS}docker_py.py`,
+    ...[socket, root, bind],
+  ]);
+}
+
+/** docker-java's, of the versions before 3.5. */
+export async function javaDay(
+  socket: string,
+  { root, bind }: Desk,
+): Promise<void> {
+  const [java, ...args] = JAVA ?? [];
+  await runClient(java, [
+    ...[...args, `${CLIENTS}DockerJava.java`],
     ...[socket, root, bind],
   ]);
 }

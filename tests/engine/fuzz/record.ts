@@ -9,6 +9,7 @@
  * @module
  */
 
+import { javaWithHttpClient } from "../clients/java.ts";
 import { Harness } from "../harness.ts";
 import { rootFileSystem } from "../images.ts";
 import { findClients } from "../registry.ts";
@@ -125,6 +126,22 @@ async function scripts(): Promise<[string, Script][]> {
       "<<dir>>",
     ]],
   }]);
+  const java = await javaWithHttpClient();
+  if (java) {
+    found.push(["docker-java-old", {
+      client: "docker-java 3.2 to 3.4: Debian's Apache HttpClient 5.2",
+      about: "clients/DockerJava.java: a POST without an entity has a " +
+        "Content-Type, and neither a length nor a body",
+      images: false,
+      commands: [[
+        ...java,
+        `${CLIENTS}DockerJava.java`,
+        "<<socket>>",
+        "root.tar",
+        "<<dir>>",
+      ]],
+    }]);
+  }
   return found;
 }
 

@@ -198,7 +198,8 @@ const blacklisted = (image: string, by: string) =>
   `image ${image} is not allowed: blacklisted by ${by}`;
 const mayHaveForm =
   "request can't be checked: it may carry a form that overrides its query: " +
-  'send it without a Content-Type, or with "Content-Length: 0"';
+  'send it without a Content-Type, or with "Content-Length: 0", as ' +
+  "docker-java 3.5 or later does";
 
 /**
  * `POST /images/create` with a query, as the docker client sends it, unless

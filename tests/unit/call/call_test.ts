@@ -67,7 +67,7 @@ Deno.test("call: a body has to be a JSON object", () => {
 Deno.test("call: a body that did not arrive is refused, saying why", () => {
   const json = "application/json";
   const chunked = "its body is chunked, and this engine does not show that " +
-    "to plugins: send a Content-Length (docker-java: a newer version), or " +
+    "to plugins: send a Content-Length (docker-java 3.5 or later does), or " +
     "use Docker Engine 25 or later";
   const asJson = "the engine shows its body only as JSON: send " +
     '"Content-Type: application/json" instead of ';

@@ -614,9 +614,8 @@ Deno.test("volumes: before API 1.24, a start has a body of its own", async () =>
         "1.23",
         undefined,
         form,
-        "unreadable: its body is chunked, and this engine does not show that " +
-        "to plugins: send a Content-Length (docker-java: a newer version), or " +
-        "use Docker Engine 25 or later",
+        "unreadable: before API 1.24 it may carry a HostConfig, and the " +
+        "engine shows none: ask for a later API version",
       ],
       [
         "1.23",

@@ -63,10 +63,15 @@ export const USAGE = "usage: docker-policy-plugin " +
   "[--addr ADDRESS] [--log-format text|json] [--audit-log FILE|journal] " +
   "[--debug] [--version] [--help]";
 
+/** The same for `explain`. */
+export const EXPLAIN_USAGE = "usage: docker-policy-plugin explain " +
+  "[--user NAME] [--config FILE] [--host URL] [--cert-path DIR] " +
+  "[--tls-verify] -- COMMAND ... | --request FILE|-";
+
 /** What `--help` prints. */
 export const HELP = `usage: docker-policy-plugin [OPTIONS]
        docker-policy-plugin check-config [FILE | -]
-       docker-policy-plugin explain pull IMAGE | push IMAGE | run -- ... | create
+       docker-policy-plugin explain [OPTIONS] -- docker run ...
        docker-policy-plugin health [--addr ADDRESS]
 
 An authorization plugin for the Docker Engine. Each command has a --help.

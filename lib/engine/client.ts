@@ -199,7 +199,13 @@ export function engineClient(
   };
 }
 
-function requestOptions({ to, tls }: EngineEndpoint): RequestOptions {
+/**
+ * How an engine is reached by Node's HTTP client.
+ *
+ * @param endpoint Where it is.
+ * @returns Options for a request.
+ */
+export function requestOptions({ to, tls }: EngineEndpoint): RequestOptions {
   return {
     ...("path" in to
       ? { socketPath: to.path }

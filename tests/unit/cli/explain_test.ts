@@ -1,65 +1,150 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { base64 } from "../requests.ts";
 import { program, withConfig } from "../program.ts";
 
 const NOWHERE = "--host=unix:///nowhere.sock";
 
-Deno.test("explain: the verdict, by which rule, and whether the engine is needed", async () => {
+/** What the engine posts to plugins. */
+function posted(uri: string, body?: unknown, user = ""): string {
+  return JSON.stringify({
+    User: user,
+    RequestMethod: "POST",
+    RequestUri: uri,
+    RequestHeaders: body === undefined
+      ? { "Content-Length": "0" }
+      : { "Content-Type": "application/json" },
+    ...body !== undefined && { RequestBody: base64(JSON.stringify(body)) },
+  });
+}
+
+async function explained(
+  config: string,
+  request: string,
+  ...options: string[]
+) {
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, request);
+    const all = ["--config", config, NOWHERE, "--request", file, ...options];
+    return await program("explain", ...all);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+Deno.test("explain: the verdict on a recorded request, and by which rule", async () => {
   const text = '[volumes]\nallow-user = ["dwalsh"]\n' +
     '[images]\nwhitelist = ["^alpine:"]\nblacklist = ["^docker:"]\n';
-  await withConfig(text, async (file) => {
+  const bind = (source: string) => ({
+    Image: "b",
+    HostConfig: { Binds: [`${source}:/x`] },
+  });
+  await withConfig(text, async (config) => {
     for (
-      const [words, code, said] of [
-        [["pull", "alpine:3"], 0, /^allowed: whitelisted by \^alpine:$/m],
-        [["pull", "library/docker"], 1, /^refused by images\/blacklisted: /],
-        [["run", "--", "-v", "d:/x", "b"], 1, /^refused by volumes\/named: /],
+      const [request, options, code, said] of [
         [
-          ["run", "--", "-v", "/d:/x", "b"],
-          1,
-          /^can't tell without unix:\/\/\/nowhere.sock, asked about b: engine /,
-        ],
-        [
-          ["--user", "dwalsh", "run", "--", "-v", "d:/x", "b"],
+          posted("/v1.41/images/create?fromImage=alpine&tag=3"),
+          [],
           0,
-          /^allowed: dwalsh is exempt from \[volumes\]$/m,
+          /^allowed: whitelisted by \^alpine:\n$/,
         ],
-      ] as [string[], number, RegExp][]
+        [
+          posted("/images/create?fromImage=docker&tag=3"),
+          [],
+          1,
+          /^refused by images\/blacklisted: image docker:3 is not allowed: /,
+        ],
+        [
+          posted("/containers/create", bind("data")),
+          [],
+          1,
+          /^refused by volumes\/named: .*"data"\n$/,
+        ],
+        [
+          posted("/containers/create", bind("/data")),
+          [],
+          2,
+          /^can't tell without unix:\/\/\/nowhere.sock: /,
+        ],
+        [
+          posted("/services/s/update", bind("/data")),
+          ["--user", "dwalsh"],
+          0,
+          /^allowed: dwalsh is exempt from \[volumes\]/,
+        ],
+        [
+          posted("/containers/x/start", undefined, "dwalsh"),
+          [],
+          0,
+          /^allowed: dwalsh is exempt from \[volumes\]\n$/,
+        ],
+        [posted("/containers/x/kill"), [], 0, /^allowed\n$/],
+      ] as [string, string[], number, RegExp][]
     ) {
-      const answer = await program(
-        "explain",
-        "--config",
-        file,
-        NOWHERE,
-        ...words,
-      );
-      assertMatch(answer.out + answer.err, said);
-      assertEquals(answer.err === "", !said.source.startsWith("^can't tell"));
+      const answer = await explained(config, request, ...options);
+      assertMatch(answer.out, said);
       assertEquals(answer.code, code, answer.err);
     }
   });
 });
 
-Deno.test("explain: settings with mistakes", async () => {
-  await withConfig("[volume]", async (file) => {
-    const { code, out, err } = await program(
-      ...["explain", "--config", file, "pull", "alpine"],
+Deno.test("explain: what can't be read, or told, ends with 2", async () => {
+  const request = posted("/images/create?fromImage=alpine");
+  await withConfig("[volume]", async (config) => {
+    const { code, out, err } = await explained(config, request);
+    assertEquals([code, out], [2, ""]);
+    assertMatch(err, /:1:2: unknown section/);
+  });
+  await withConfig("", async (config) => {
+    for (
+      const [text, said] of [
+        ["", /^\S+ can't be read as an AuthZ request: it is empty\n$/],
+        ["{", /: the message is not JSON\n$/],
+        ["{}", /: RequestMethod or RequestUri is missing\n$/],
+      ] as [string, RegExp][]
+    ) {
+      const { code, out, err } = await explained(config, text);
+      assertEquals([code, out], [2, ""]);
+      assertMatch(err, said);
+    }
+    const { code, err } = await program(
+      ...["explain", "--config", config, "--request", "/nowhere.json"],
     );
-    assertEquals([code, out], [1, ""]);
-    assertEquals(err.startsWith(`${file}:1:2: unknown section`), true, err);
+    assertEquals(code, 2);
+    assertMatch(err, /^\/nowhere.json can't be read as an AuthZ request: /);
   });
 });
 
-Deno.test("explain: what is no image is named, and nothing escaped twice", async () => {
+Deno.test("explain: a command without an engine, and one that asks for nothing", async () => {
+  await withConfig("", async (config) => {
+    const options = ["explain", "--config", config, NOWHERE, "--"];
+    const quiet = await program(...options, "true");
+    assertEquals([quiet.code, quiet.out], [2, ""]);
+    assertEquals(
+      quiet.err,
+      "can't tell: true asked for no change through DOCKER_HOST\n",
+    );
+    const missing = await program(...options, "no-such-program");
+    assertEquals(missing.code, 2);
+    assertMatch(missing.err, /no-such-program.*No such file/);
+  });
+});
+
+Deno.test("explain: words that say nothing", async () => {
   for (
-    const [image, shown] of [
-      ["a b", 'invalid reference format: "a b"'],
-      [
-        "AB",
-        'invalid reference format: repository name must be lowercase: "AB"',
-      ],
-      ["a\u001b[31m", 'invalid reference format: "a\\u001b[31m"'],
+    const words of [
+      [],
+      ["pull", "alpine"],
+      ["run", "--", "-v", "d:/x", "b"],
+      ["--frobnicate", "--", "docker", "ps"],
+      ["--request"],
+      ["--request", "x", "--", "docker", "ps"],
     ]
   ) {
-    const { code, out, err } = await program("explain", "pull", image);
-    assertEquals([code, out, err], [1, "", `${shown}\n`]);
+    const { code, err } = await program("explain", ...words);
+    assertEquals(code, 2, err);
+    assertMatch(err, /\nusage: docker-policy-plugin explain /);
   }
+  const { err } = await program("explain", "pull", "alpine");
+  assertMatch(err, /explain -- docker run /);
 });

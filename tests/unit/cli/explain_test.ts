@@ -95,7 +95,7 @@ Deno.test("explain: what can't be read, or told, ends with 2", async () => {
     assertEquals([code, out], [2, ""]);
     assertMatch(err, /:1:2: unknown section/);
   });
-  await withConfig("", async (config) => {
+  await withConfig("enforce-nothing = true", async (config) => {
     for (
       const [text, said] of [
         ["", /^\S+ can't be read as an AuthZ request: it is empty\n$/],
@@ -116,7 +116,7 @@ Deno.test("explain: what can't be read, or told, ends with 2", async () => {
 });
 
 Deno.test("explain: a command without an engine, and one that asks for nothing", async () => {
-  await withConfig("", async (config) => {
+  await withConfig("enforce-nothing = true", async (config) => {
     const options = ["explain", "--config", config, NOWHERE, "--"];
     const quiet = await program(...options, "true");
     assertEquals([quiet.code, quiet.out], [2, ""]);

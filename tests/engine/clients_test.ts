@@ -3,15 +3,22 @@
  */
 
 import {
+  ansibleDay,
+  cliPluginsDay,
   day,
   dockerDay,
   dockerodeDay,
   javaDay,
+  noAnsible,
   noDockerode,
   noJava,
   noPython,
+  noRuby,
   pythonDay,
+  rubyDay,
+  stackDay,
 } from "./clients/days.ts";
+import { addCliPlugins, whyNoCliPlugins } from "./front/cli_plugins.ts";
 import { engineTest } from "./harness.ts";
 
 engineTest("docker-py: a day's work", async (_t, h) => {
@@ -22,6 +29,14 @@ engineTest("docker-java before 3.5: a day's work", async (_t, h) => {
   await day(h, (desk) => javaDay(h.dockerd.socket, desk));
 }, { skip: noJava });
 
+engineTest("Ansible: a day's work", async (_t, h) => {
+  await day(h, (desk) => ansibleDay(h, h.dockerd.socket, desk));
+}, { skip: noAnsible });
+
+engineTest("docker-api for Ruby: a day's work", async (_t, h) => {
+  await day(h, (desk) => rubyDay(h.dockerd.socket, desk));
+}, { skip: noRuby });
+
 engineTest("dockerode: a day's work", async (_t, h) => {
   await day(h, (desk) => dockerodeDay(h.dockerd.socket, desk));
 }, { skip: noDockerode });
@@ -29,3 +44,12 @@ engineTest("dockerode: a day's work", async (_t, h) => {
 engineTest("docker: a day's work", async (_t, h) => {
   await day(h, (desk) => dockerDay(h, h.dockerd.socket, desk));
 });
+
+engineTest("docker stack: a day's work", async (_t, h) => {
+  await day(h, (desk) => stackDay(h, desk));
+});
+
+engineTest("compose and buildx: a day's work", async (_t, h) => {
+  await addCliPlugins(`${h.dir}/client`);
+  await day(h, (desk) => cliPluginsDay(h, desk));
+}, { skip: await whyNoCliPlugins() });

@@ -1,6 +1,6 @@
 /** What people do with their clients on a full normal day. */
 
-import { exists, run, which } from "../../helpers/programs.ts";
+import { exists, run, sleep, which, whyNo } from "../../helpers/programs.ts";
 import type { Harness } from "../harness.ts";
 import { rootFileSystem } from "../images.ts";
 import { assert, assertEquals } from "../verdict.ts";
@@ -45,6 +45,18 @@ export const noDockerode = await whyNoDockerode();
 const JAVA = await javaWithHttpClient();
 /** The same of docker-java. */
 export const noJava = JAVA ? undefined : JAVA_NEEDS;
+/** The same of Ansible. */
+export const noAnsible = await whyNo({ "ansible-playbook": "ansible" }) ??
+  noPython;
+/** The same of docker-api for Ruby. */
+export const noRuby = await whyNoRuby();
+
+async function whyNoRuby(): Promise<string | undefined> {
+  const wish = "no docker-api for Ruby: install ruby-docker-api";
+  if (!await which("ruby")) return wish;
+  const { code } = await run(["ruby", "-rdocker", "-e", "0"]);
+  return code === 0 ? undefined : wish;
+}
 
 /** What a client finds on the host, at the same place for the engine. */
 export interface Desk {
@@ -101,6 +113,38 @@ export async function javaDay(
   const [java, ...args] = JAVA ?? [];
   await runClient(java, [
     ...[...args, `${CLIENTS}DockerJava.java`],
+    ...[socket, root, bind],
+  ]);
+}
+
+/** Ansible's, with its modules of community.docker. */
+export async function ansibleDay(
+  h: Harness,
+  socket: string,
+  { root, bind }: Desk,
+): Promise<void> {
+  await h.must("import", root, "ansible:1");
+  await Deno.writeTextFile(
+    `${bind}/Dockerfile`,
+    "FROM ansible:1\nRUN echo built >/made\n",
+  );
+  await runClient("ansible-playbook", [
+    ...["--inventory", "localhost,", `${CLIENTS}ansible.yaml`],
+    ...["--extra-vars", JSON.stringify({ socket, bind })],
+  ]);
+}
+
+/** That of docker-api for Ruby. */
+export async function rubyDay(
+  socket: string,
+  { root, bind }: Desk,
+): Promise<void> {
+  await Deno.writeTextFile(
+    `${bind}/Dockerfile`,
+    "FROM ruby:1\nRUN echo built >/made\n",
+  );
+  await runClient("ruby", [
+    `${CLIENTS}docker_api.rb`,
     ...[socket, root, bind],
   ]);
 }
@@ -204,4 +248,129 @@ export async function dockerDay(
   await says(/Images/, "system", "df");
   await says(any, "system", "prune", "-f");
   await says(any, "events", "--since=1m", "--until=0s");
+}
+
+/** That of `docker stack`, which makes and changes services. */
+export async function stackDay(
+  h: Harness,
+  { root, bind }: Desk,
+): Promise<void> {
+  await h.must("import", root, "stack:1");
+  const image = await h.must(
+    ...["image", "inspect", "--format={{.Id}}", "stack:1"],
+  );
+  const address = "127.0.0.1";
+  await h.must(
+    ...["swarm", "init", `--listen-addr=${address}`],
+    `--advertise-addr=${address}`,
+  );
+  const file = `${bind}/stack.yaml`;
+  const deploy = async (more: Record<string, unknown>) => {
+    const web = {
+      image,
+      command: ["sleep", "600"],
+      labels: { a: "1", A: "2" },
+      volumes: [`${bind}:/b:ro`, { type: "tmpfs", target: "/scratch" }],
+      configs: ["note"],
+      ...more,
+    };
+    const stack = {
+      version: "3.8",
+      services: { web, idle: { image, deploy: { replicas: 0 } } },
+      configs: { note: { file: `${bind}/note` } },
+    };
+    // JSON is YAML.
+    await Deno.writeTextFile(file, JSON.stringify(stack));
+    await h.must(
+      ...["stack", "deploy", "--compose-file", file, "--resolve-image=never"],
+      "day",
+    );
+  };
+  await deploy({});
+  assertEquals(await h.must("stack", "ls", "--format={{.Services}}"), "2");
+  // The first task, then another with the changed environment.
+  await until(
+    "run the service",
+    async () => await h.must("ps", "--quiet") !== "",
+  );
+  await deploy({ environment: { B: "c" }, deploy: { replicas: 2 } });
+  await until(
+    "run it twice",
+    async () => (await h.must("ps", "--quiet")).split("\n").length === 2,
+  );
+  await h.must("stack", "services", "day");
+  await h.must("stack", "ps", "day");
+  await h.must("service", "rollback", "--detach", "day_web");
+  await h.must("service", "scale", "--detach", "day_web=0");
+  await h.must("stack", "rm", "day");
+  await until(
+    "stop it",
+    async () => await h.must("ps", "--all", "--quiet") === "",
+  );
+  await h.must("swarm", "leave", "--force");
+}
+
+/** compose's and buildx's, as plugins of the docker client. */
+export async function cliPluginsDay(
+  h: Harness,
+  { root, bind }: Desk,
+): Promise<void> {
+  await h.must("import", root, "plain:1");
+  await Deno.writeTextFile(
+    `${bind}/Dockerfile`,
+    "FROM plain:1\nCOPY note /copied\nRUN --network=none echo built >/made\n",
+  );
+  await h.must("buildx", "ls");
+  await h.must("buildx", "build", "--load", "--tag=built:1", bind);
+  assertEquals(await h.must("run", "--rm", "built:1", "cat", "/made"), "built");
+  const file = `${bind}/compose.yaml`;
+  const project = {
+    services: {
+      web: {
+        image: "web:1",
+        build: bind,
+        command: ["sleep", "600"],
+        volumes: [`${bind}:/b:ro`, { type: "tmpfs", target: "/scratch" }],
+        networks: ["inside"],
+        configs: ["note"],
+        labels: { a: "1", A: "2" },
+        healthcheck: { test: ["CMD", "true"], interval: "1s" },
+      },
+      after: {
+        image: "plain:1",
+        command: ["sleep", "600"],
+        network_mode: "none",
+        depends_on: { web: { condition: "service_healthy" } },
+      },
+      once: { image: "plain:1", network_mode: "none", profiles: ["tools"] },
+    },
+    networks: { inside: { internal: true } },
+    configs: { note: { file: `${bind}/note` } },
+  };
+  await Deno.writeTextFile(file, JSON.stringify(project));
+  const compose = (...args: string[]) =>
+    h.must("compose", `--file=${file}`, "--project-name=day", ...args);
+  await compose("config");
+  await compose("up", "--detach", "--build", "--wait");
+  assertEquals(await compose("exec", "-T", "web", "cat", "/note"), NOTE);
+  assertEquals(await compose("exec", "-T", "web", "cat", "/b/note"), NOTE);
+  assertEquals(await compose("run", "--rm", "once", "echo", "said"), "said");
+  await compose("cp", `${bind}/note`, "web:/tmp/up");
+  await compose("ps");
+  await compose("logs");
+  await compose("restart", "--timeout=0", "web");
+  await compose("up", "--detach", "--timeout=0", "--force-recreate");
+  await compose("up", "--detach", "--timeout=0", "--scale=after=2");
+  await compose("stop", "--timeout=0");
+  await compose("start");
+  await compose("down", "--timeout=0", "--rmi=local");
+}
+
+const NOTE = "from the host";
+
+/** Waits for something, half a minute at most. */
+async function until(what: string, done: () => Promise<boolean>) {
+  for (const end = Date.now() + 30_000; !await done(); await sleep(200)) {
+    assert(Date.now() < end, `it did not ${what}`);
+  }
 }

@@ -23,10 +23,10 @@ import { pluginHandler } from "../../lib/server/plugin.ts";
 import { ALLOW } from "../../lib/policy/decision.ts";
 import { createSecondLine } from "../../lib/verdict/second_line.ts";
 import { engineTest, type Harness, type State } from "./harness.ts";
-import { rootFileSystem } from "./images.ts";
 import { request, writeAll } from "./raw_http.ts";
 import { Door } from "./third_line/door.ts";
 import { eventually } from "./third_line/host.ts";
+import { LONG, longImage } from "./third_line/long_answers.ts";
 import { assert, assertEquals, passes, refused, saidBy } from "./verdict.ts";
 
 /** A plugin in this process, in front of an engine. */
@@ -502,7 +502,7 @@ engineTest("the second line: a container that gets company", async (t, h) => {
 engineTest("an image that is retagged at the wrong moment", async (t, h) => {
   const plain = await h.image("plain:1");
   const vol = await h.image("vol:1", { changes: ["VOLUME /data"] });
-  await longImage(h, "long:1");
+  await longImage(h, "long:1", ["/data"]);
   const tag = async (image: string) => {
     const to = "/tag?repo=race&tag=1";
     const { status } = await h.api("POST", `/images/${image}${to}`);
@@ -571,8 +571,6 @@ engineTest("an image that is retagged at the wrong moment", async (t, h) => {
     await passes(h, () => h.docker("run", "--rm", plain, "true"));
   });
 
-  // The engine passes on an answer of more than 64 KiB before it asks the plugin
-  // about it, and shows nothing of it. Warnings make it that long.
   const long: {
     name: string;
     image: string;
@@ -615,7 +613,7 @@ engineTest("an image that is retagged at the wrong moment", async (t, h) => {
       });
       // Otherwise this shows nothing.
       assertEquals(status, 201);
-      assert(answer.length > 65_536, answer.slice(0, 100));
+      assert(answer.length > LONG, answer.slice(0, 100));
       const { Id } = JSON.parse(answer);
       await eventually("the third line has removed it", async () => {
         const { containers, volumes } = await h.state();
@@ -634,7 +632,7 @@ engineTest("an image that is retagged at the wrong moment", async (t, h) => {
   }
   await t.step("the first line refuses such a platform", async () => {
     door.meanwhile = undefined;
-    await longImage(h, "long:2", []);
+    await longImage(h, "long:2");
     await refused(
       h,
       () => h.api("POST", "/containers/create", { Image: "long:2" }),
@@ -643,30 +641,6 @@ engineTest("an image that is retagged at the wrong moment", async (t, h) => {
     );
   });
 });
-
-/** Makes an image of a platform that the engine warns of at length. */
-async function longImage(
-  h: Harness,
-  reference: string,
-  changes = ["VOLUME /data"],
-): Promise<void> {
-  const [repo, tag] = reference.split(":");
-  const query = new URLSearchParams({
-    fromSrc: "-",
-    repo,
-    tag,
-    platform: `linux/${"a".repeat(70_000)}`,
-  });
-  for (const change of ['CMD ["sleep", "600"]', ...changes]) {
-    query.append("changes", change);
-  }
-  const { status, body } = await h.api(
-    "POST",
-    `/images/create?${query}`,
-    await rootFileSystem(h.dockerd.busybox),
-  );
-  assertEquals(status, 200, body);
-}
 
 function volumeMount(source: string, target: string) {
   return {

@@ -6,9 +6,9 @@
 
 import { Door } from "./third_line/door.ts";
 import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
+import { LONG, longImage } from "./third_line/long_answers.ts";
 import { hold } from "./third_line/held.ts";
 import { LEFT_ALONE } from "./third_line/names.ts";
-import { rootFileSystem } from "./images.ts";
 import { assert, assertEquals } from "./verdict.ts";
 
 const EXEMPT = '[volumes]\nallow-user = ["dwalsh"]\n';
@@ -141,19 +141,7 @@ hostTest("containers of an exempt user", async (t, host) => {
 hostTest("what only looks like an exempt user's", async (t, host) => {
   await host.image("plain:1");
   await host.image("vol:1", { changes: ["VOLUME /data"] });
-  const query = new URLSearchParams({
-    fromSrc: "-",
-    repo: "odd",
-    tag: "1",
-    platform: `linux/${"a".repeat(70_000)}`,
-  });
-  query.append("changes", "VOLUME /data");
-  query.append("changes", 'CMD ["sleep", "600"]');
-  await host.h.api(
-    "POST",
-    `/images/create?${query}`,
-    await rootFileSystem(host.h.dockerd.busybox),
-  );
+  await longImage(host.h, "long:1", ["/data"]);
   const bad = await host.h.must(
     ...["create", "--name=bad", "--restart=always", "-v", "/x", "plain:1"],
   );
@@ -198,11 +186,11 @@ hostTest("what only looks like an exempt user's", async (t, host) => {
     });
   });
   await t.step("his, by an answer that is too long", async () => {
-    const answer = await dwalsh.api("POST", "/containers/create?name=odd", {
-      Image: "odd:1",
+    const answer = await dwalsh.api("POST", "/containers/create?name=long", {
+      Image: "long:1",
     });
-    assert(answer.body.length > 65_536, answer.body);
-    await eventually("it is gone", async () => !(await host.listed("odd")));
+    assert(answer.body.length > LONG, answer.body);
+    await eventually("it is gone", async () => !(await host.listed("long")));
   });
 }, USERS);
 

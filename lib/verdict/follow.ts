@@ -52,6 +52,8 @@ export interface Following {
   arrived(): Promise<void>;
   /** Has the next attempt made at once: the engine has said something. */
   hurry(): void;
+  /** Has all containers looked at again: what runs by now is left alone. */
+  settingsChanged(): void;
 }
 
 /**
@@ -72,6 +74,10 @@ export function follow(options: FollowOptions): Following {
   let attempt = Promise.withResolvers<void>();
   /** Ends the wait for the next attempt. */
   let hurry = () => {};
+  /** Ends the wait for the next look. */
+  let lookNow = () => {};
+  /** How often the settings have changed. */
+  let changes = 0;
 
   async function run(): Promise<never> {
     for (;;) {
@@ -132,11 +138,12 @@ export function follow(options: FollowOptions): Following {
    */
   async function lookAround(end: AbortSignal): Promise<void> {
     while (!end.aborted) {
+      const before = changes;
       try {
         await thirdLine.lookAround(hasArrived ? undefined : since);
         if (end.aborted) return;
         if (problem !== undefined) log.info("following the engine's events");
-        hasArrived = true;
+        hasArrived = changes === before;
         problem = undefined;
       } catch (error) {
         if (end.aborted) return;
@@ -145,7 +152,10 @@ export function follow(options: FollowOptions): Following {
       }
       attemptEnds();
       requireQuestions();
-      await sleep(hasArrived ? round : retry);
+      if (changes !== before) continue;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      lookNow = resolve;
+      await Promise.race([promise, sleep(hasArrived ? round : retry)]);
     }
   }
 
@@ -170,6 +180,14 @@ export function follow(options: FollowOptions): Following {
   return {
     problem: () => problem,
     hurry: () => hurry(),
+    settingsChanged() {
+      changes++;
+      since = Date.now();
+      hasArrived = false;
+      thirdLine.settingsChanged();
+      lookNow();
+      hurry();
+    },
     async arrived() {
       if (problem === undefined) return;
       hurry();

@@ -40,7 +40,7 @@ export interface AllLines extends Lines {
   /** @returns How many containers are left alone that a policy refuses. */
   left(): number;
   /** Looks at all containers again: the settings are other ones now. */
-  settingsChanged(): Promise<void>;
+  settingsChanged(): void;
   /** Writes down until when the host was watched. */
   close(): Promise<void>;
 }
@@ -112,14 +112,7 @@ export function createLines(
     engine,
     unwatched: () => following.problem() ?? kept.problem,
     left: thirdLine.left,
-    async settingsChanged() {
-      if (following.problem() !== undefined) return;
-      try {
-        await thirdLine.lookAround(Date.now());
-      } catch (error) {
-        log.error(`can't look at all containers: ${error}`);
-      }
-    },
+    settingsChanged: following.settingsChanged,
     async close() {
       if (following.problem() === undefined) kept.watchedUntil = Date.now();
       await kept.save();

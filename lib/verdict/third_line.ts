@@ -65,6 +65,8 @@ export interface ThirdLine {
   lookAround(since?: number): Promise<void>;
   /** The engine has ended: no call is under way any more. */
   engineEnded(): void;
+  /** The settings are other ones: what runs by now is left alone. */
+  settingsChanged(): void;
   /** @returns How many containers are left alone that a policy refuses. */
   left(): number;
 }
@@ -96,8 +98,10 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   const seen = new Set<string>();
   /** New containers that are being decided on. */
   const fresh = new Set<string>();
-  /** Whether the containers of this engine were looked at. */
-  let hasLooked = false;
+  /** Counts the engines, and the settings. */
+  let epoch = 0;
+  /** In which all containers were looked at last. */
+  let looked: number | undefined;
 
   /** What the policies have against a container that nobody may have. */
   async function look(container: ContainerFacts): Promise<Look> {
@@ -133,7 +137,8 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
 
   async function decideOnStarted(container: ContainerFacts): Promise<void> {
     const now = await look(container);
-    if (now.findings.length === 0) return;
+    // Before the first look it can be what ran before.
+    if (now.findings.length === 0 || looked !== epoch) return;
     if (now.service) return await deeds.removeTask(container, now);
     await deeds.stopStarted(container, now);
   }
@@ -157,7 +162,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     if (!seen.has(id)) {
       // Before the first look it may be one that ran before, and starts again and
       // again; that look tells.
-      if (hasLooked) await made(id);
+      if (looked === epoch) await made(id);
       return;
     }
     try {
@@ -235,6 +240,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   }
 
   async function lookAround(since?: number): Promise<void> {
+    const started = epoch;
     const now = Date.now();
     const away = kept.watchedUntil;
     const from = now - away < RESTART_TIME ? away : since ?? 0;
@@ -256,7 +262,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
       else if (container.running) await runs(container);
     }
     for (const id of absent) gone(id);
-    hasLooked = true;
+    looked = started;
     kept.watchedUntil = now;
     await kept.save();
   }
@@ -287,9 +293,10 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     gone,
     lookAround,
     engineEnded() {
-      hasLooked = false;
+      epoch++;
       whose.engineEnded();
     },
+    settingsChanged: () => void epoch++,
     left: () =>
       kept.containers.values().filter(({ because }) => because === "before")
         .toArray().length,

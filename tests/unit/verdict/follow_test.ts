@@ -77,6 +77,7 @@ class World {
         return this.look();
       },
       engineEnded: () => void tell("engine ended"),
+      settingsChanged: () => void tell("settings changed"),
     };
     // deno-lint-ignore no-this-alias -- it is asked later, and anew
     const world = this;
@@ -323,6 +324,45 @@ test("who does not want it has no problem", async (clock) => {
   await clock.pass(2 * RETRY);
   const since = Number(world.news[1].slice("look ".length));
   assertEquals(since > ROUND - 2 * RETRY, true, `${since}`);
+});
+
+test("other settings have all looked at again, as at the first time", async (clock) => {
+  const world = new World();
+  await clock.pass(1000);
+  world.news;
+  world.following.settingsChanged();
+  await settled();
+  assertEquals(world.news, ["settings changed", "look 1000"]);
+  assertEquals(world.following.problem(), undefined);
+  // And then as before.
+  await clock.pass(ROUND);
+  assertEquals(world.news, ["look"]);
+  assertEquals(world.streams.length, 1);
+});
+
+test("other settings also while all are looked at, and if that fails", async (clock) => {
+  const first = Promise.withResolvers<void>();
+  const world = new World({ look: () => first.promise });
+  await clock.pass(1000);
+  world.following.settingsChanged();
+  await settled();
+  assertEquals(world.news, ["stream", "look 0", "settings changed"]);
+  world.look = () => Promise.reject(new EngineError("silence"));
+  first.resolve();
+  await settled();
+  assertEquals(world.news, ["look 1000"]);
+  world.look = () => Promise.resolve();
+  await clock.pass(RETRY);
+  assertEquals(world.news, ["look 1000"]);
+  await clock.pass(ROUND);
+  assertEquals(world.news, ["look"]);
+});
+
+test("other settings wake no engine that is not up", async (clock) => {
+  const world = new World({ isUp: false });
+  world.following.settingsChanged();
+  await clock.pass(ROUND);
+  assertEquals(world.news, ["settings changed"]);
 });
 
 test("a call waits for the first look", async () => {

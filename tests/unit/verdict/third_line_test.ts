@@ -608,6 +608,52 @@ test("one whose description can't be read is removed", async () => {
   }
 });
 
+test("what other settings refuse is left alone, also if it restarts first", async () => {
+  for (const restarts of [false, true]) {
+    const host = await Host.open("");
+    const id = host.add("1", DATA, { created: 0, running: true });
+    const stopped = host.add("2", DATA, { created: 0 });
+    await arrive(host);
+    await host.set("[volumes]");
+    host.thirdLine.settingsChanged();
+    if (restarts) await host.thirdLine.started(id);
+    await arrive(host);
+    await host.thirdLine.started(id);
+    assertEquals([host.done, host.thirdLine.left()], [[], 1]);
+    // And what did not run is not.
+    await host.thirdLine.started(host.start(stopped));
+    assertEquals(host.done, ["stop 2"]);
+  }
+});
+
+test("a round that other settings come into does not end their first look", async () => {
+  const entered = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  let waits = false;
+  const host: Host = await Host.open("", {
+    async *listContainers() {
+      if (waits) {
+        entered.resolve();
+        await goOn.promise;
+      }
+      yield* [...host.containers.values()];
+    },
+  });
+  const id = host.add("1", DATA, { created: 0, running: true });
+  await arrive(host);
+  waits = true;
+  const round = host.thirdLine.lookAround();
+  await entered.promise;
+  await host.set("[volumes]");
+  host.thirdLine.settingsChanged();
+  goOn.resolve();
+  await round;
+  await host.thirdLine.started(id);
+  assertEquals(host.done, []);
+  await arrive(host);
+  assertEquals([host.done, host.thirdLine.left()], [[], 1]);
+});
+
 test("settings of the moment count", async () => {
   const host = await Host.open("");
   await arrive(host);

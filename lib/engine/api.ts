@@ -129,6 +129,7 @@ export class EngineApi {
     this.#asksUs = wasAsked;
     if (status === 200) return stream;
     stream.close();
+    this.#newest = undefined; // The engine can be replaced while we live.
     throw new EngineError(`GET ${path} gave HTTP ${status}`);
   }
 

@@ -24,9 +24,9 @@ import { ALLOW } from "../../lib/policy/decision.ts";
 import { createSecondLine } from "../../lib/verdict/second_line.ts";
 import { engineTest, type Harness, type State } from "./harness.ts";
 import { request, writeAll } from "./raw_http.ts";
-import { Door } from "./third_line/door.ts";
-import { eventually } from "./third_line/host.ts";
-import { LONG, longImage } from "./third_line/long_answers.ts";
+import { Door } from "./verdict/third_line/door.ts";
+import { eventually } from "./verdict/third_line/host.ts";
+import { LONG, longImage } from "./verdict/third_line/long_answers.ts";
 import { assert, assertEquals, passes, refused, saidBy } from "./verdict.ts";
 
 /** A plugin in this process, in front of an engine. */

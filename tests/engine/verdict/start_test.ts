@@ -6,7 +6,7 @@
 
 import { eventually, type Host, hostTest } from "./third_line/host.ts";
 import { hold } from "./third_line/held.ts";
-import { assert, assertEquals, refused } from "./verdict.ts";
+import { assert, assertEquals, refused } from "../verdict.ts";
 
 /**
  * Makes a container with a volume that nothing has started yet, and that wants

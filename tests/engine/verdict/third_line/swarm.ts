@@ -1,8 +1,8 @@
 /** Services, and a swarm of two engines. */
 
-import { type Dockerd, which } from "../dockerd.ts";
-import { Harness, type ServiceInspect } from "../harness.ts";
-import type { ApiAnswer } from "../harness.ts";
+import { type Dockerd, which } from "../../dockerd.ts";
+import { Harness, type ServiceInspect } from "../../harness.ts";
+import type { ApiAnswer } from "../../harness.ts";
 import { Host, hostTest, type User } from "./host.ts";
 
 /** The engines' addresses on the wire between them. */

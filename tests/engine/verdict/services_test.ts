@@ -18,11 +18,11 @@ import {
   startOwnSwarm,
 } from "./third_line/swarm.ts";
 import { pushIndex } from "./third_line/index_images.ts";
-import { Registry, registryTest } from "./registry.ts";
+import { Registry, registryTest } from "../registry.ts";
 import { Host as HostOf } from "./third_line/host.ts";
 import { UNDONE } from "./third_line/names.ts";
 import { assertMatch } from "@std/assert";
-import { assert, assertEquals, refused } from "./verdict.ts";
+import { assert, assertEquals, refused } from "../verdict.ts";
 
 const EXEMPT = '[volumes]\nallow-user = ["dwalsh"]\n';
 const USERS = { users: ["dwalsh", "eve"] };

@@ -9,7 +9,7 @@ import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
 import { LONG, longImage } from "./third_line/long_answers.ts";
 import { hold } from "./third_line/held.ts";
 import { LEFT_ALONE } from "./third_line/names.ts";
-import { assert, assertEquals } from "./verdict.ts";
+import { assert, assertEquals } from "../verdict.ts";
 
 const EXEMPT = '[volumes]\nallow-user = ["dwalsh"]\n';
 const USERS = { users: ["dwalsh", "eve"] };

@@ -13,12 +13,12 @@
  * ```
  */
 
-import type { DockerdOptions } from "../dockerd.ts";
-import { sleep } from "../../helpers/programs.ts";
-import { engineTest, type Harness } from "../harness.ts";
-import type { ApiAnswer, Result } from "../harness.ts";
-import { exchange, request, type RequestParts } from "../raw_http.ts";
-import { Authority, writeCertPath } from "../tls_certificates.ts";
+import type { DockerdOptions } from "../../dockerd.ts";
+import { sleep } from "../../../helpers/programs.ts";
+import { engineTest, type Harness } from "../../harness.ts";
+import type { ApiAnswer, Result } from "../../harness.ts";
+import { exchange, request, type RequestParts } from "../../raw_http.ts";
+import { Authority, writeCertPath } from "../../tls_certificates.ts";
 import { blinkers } from "./blinkers.ts";
 import { SOON, WATCHED } from "./names.ts";
 

@@ -3,7 +3,7 @@
  * for before it looks names up.
  */
 
-import { sleep } from "../../helpers/programs.ts";
+import { sleep } from "../../../helpers/programs.ts";
 
 /** A request whose last byte is held back. */
 export interface Held {

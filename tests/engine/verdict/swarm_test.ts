@@ -14,7 +14,7 @@ import {
   twoHostsTest,
 } from "./third_line/swarm.ts";
 import { always, eventually, hasVolume, type Host } from "./third_line/host.ts";
-import { assert, assertEquals, refused } from "./verdict.ts";
+import { assert, assertEquals, refused } from "../verdict.ts";
 
 if (!canConnect) {
   console.error("SKIPPED: a swarm of two: no ip(8): install iproute2");

@@ -1,6 +1,6 @@
 /** Classic builds, as docker-py sends them. */
 
-import type { ApiAnswer } from "../harness.ts";
+import type { ApiAnswer } from "../../harness.ts";
 import type { Host, User } from "./host.ts";
 
 /**

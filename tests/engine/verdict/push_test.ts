@@ -7,9 +7,9 @@
 import { eventually, Host } from "./third_line/host.ts";
 import { hold } from "./third_line/held.ts";
 import { Hub } from "./third_line/hub.ts";
-import { registryTest } from "./registry.ts";
-import { exchange, request } from "./raw_http.ts";
-import { assert, assertEquals } from "./verdict.ts";
+import { registryTest } from "../registry.ts";
+import { exchange, request } from "../raw_http.ts";
+import { assert, assertEquals } from "../verdict.ts";
 
 const RHEL = ['LABEL vendor="Red Hat, Inc."', 'LABEL name="rhel9"'];
 

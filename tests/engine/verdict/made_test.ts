@@ -9,8 +9,8 @@
 
 import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
 import { UNDONE } from "./third_line/names.ts";
-import type { Harness } from "./harness.ts";
-import { assert, assertEquals } from "./verdict.ts";
+import type { Harness } from "../harness.ts";
+import { assert, assertEquals } from "../verdict.ts";
 
 /** Makes a container, and returns its ID. */
 async function create(

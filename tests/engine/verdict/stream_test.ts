@@ -6,8 +6,8 @@
 import { Door } from "./third_line/door.ts";
 import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
 import { BY_LIST } from "./third_line/names.ts";
-import { sleep } from "../helpers/programs.ts";
-import { assert, assertEquals, refused } from "./verdict.ts";
+import { sleep } from "../../helpers/programs.ts";
+import { assert, assertEquals, refused } from "../verdict.ts";
 
 const doorOf = (host: Host) =>
   new Door(`${host.h.dir}/door.sock`, host.h.dockerd.socket);

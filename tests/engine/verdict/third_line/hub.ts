@@ -3,8 +3,8 @@
  * loop-back, to which the engine's own /etc/hosts and certificates lead it.
  */
 
-import { sleep } from "../../helpers/programs.ts";
-import { Authority } from "../tls_certificates.ts";
+import { sleep } from "../../../helpers/programs.ts";
+import { Authority } from "../../tls_certificates.ts";
 import { eventually, type Host } from "./host.ts";
 
 const NAMES = ["registry-1.docker.io", "index.docker.io"];

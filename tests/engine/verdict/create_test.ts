@@ -7,7 +7,7 @@ import { Door } from "./third_line/door.ts";
 import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
 import { build, succeeded } from "./third_line/builds.ts";
 import { LONG, longImage } from "./third_line/long_answers.ts";
-import { assert, assertEquals } from "./verdict.ts";
+import { assert, assertEquals } from "../verdict.ts";
 
 /** Milliseconds that a storm lasts. */
 const STORM = 12_000;

@@ -18,8 +18,8 @@ import { hold } from "./third_line/held.ts";
 import { build } from "./third_line/builds.ts";
 import { createService, service, startOwnSwarm } from "./third_line/swarm.ts";
 import { BY_LIST } from "./third_line/names.ts";
-import { sleep } from "../helpers/programs.ts";
-import { assert, assertEquals } from "./verdict.ts";
+import { sleep } from "../../helpers/programs.ts";
+import { assert, assertEquals } from "../verdict.ts";
 
 const DURATION = Number(Deno.env.get("STORM") ?? 20) * 1000;
 const SEED = Number(Deno.env.get("SEED") ?? Date.now() % 1_000_000);

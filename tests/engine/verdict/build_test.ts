@@ -7,9 +7,9 @@
 import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
 import { build, succeeded } from "./third_line/builds.ts";
 import { UNREPORTED_BUILD } from "./third_line/names.ts";
-import { request } from "./raw_http.ts";
-import { sleep } from "../helpers/programs.ts";
-import { assert, assertEquals } from "./verdict.ts";
+import { request } from "../raw_http.ts";
+import { sleep } from "../../helpers/programs.ts";
+import { assert, assertEquals } from "../verdict.ts";
 
 /** A build of this many seconds, each of whose steps has a volume. */
 const slow = (seconds: number, start: string[] = []) => [

@@ -4,7 +4,7 @@
  * request's first line says.
  */
 
-import { sleep } from "../../helpers/programs.ts";
+import { sleep } from "../../../helpers/programs.ts";
 
 /** What becomes of the stream of events. */
 export type EventsMode =

@@ -1,7 +1,7 @@
 /** An image of several platforms, put into a registry. */
 
-import type { Harness } from "../harness.ts";
-import { rootFileSystem } from "../images.ts";
+import type { Harness } from "../../harness.ts";
+import { rootFileSystem } from "../../images.ts";
 
 const DOCKER = "application/vnd.docker.distribution.manifest";
 

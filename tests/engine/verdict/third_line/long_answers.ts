@@ -3,9 +3,9 @@
  * passes on what is longer than 64 KiB before it asks. Warnings make it that long.
  */
 
-import type { Harness } from "../harness.ts";
-import { rootFileSystem } from "../images.ts";
-import { tar } from "../tar.ts";
+import type { Harness } from "../../harness.ts";
+import { rootFileSystem } from "../../images.ts";
+import { tar } from "../../tar.ts";
 
 /** Longer than what the engine shows a plugin of an answer, in characters. */
 export const LONG = 65_536;

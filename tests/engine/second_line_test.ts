@@ -4,7 +4,7 @@
  * Most tests put the plugin together without a third line, so that its first
  * line can be turned off, and the engine's answers to it held back. The race over
  * an image's tag runs against the plugin as it is. What the third line does about
- * creates that the second learns nothing of: third_line_create_test.ts.
+ * creates that the second learns nothing of: tests/engine/verdict/create_test.ts.
  */
 
 import { unless } from "../helpers/unless.ts";

@@ -2,7 +2,7 @@
  * Swarm services before a real engine: it makes their containers itself and
  * asks no plugin then. Mounts, and the image if it is here, are decided on when
  * a service is created or updated. What can't be known by then is decided on
- * when its tasks arrive: third_line_services_test.ts.
+ * when its tasks arrive: tests/engine/verdict/services_test.ts.
  */
 
 import { engineTest, type Harness, type ServiceInspect } from "../harness.ts";
@@ -447,6 +447,27 @@ registryTest("services of a registry's images", async (t, h) => {
       return (await h.state()).containers.some((each) => each.running);
     });
     assertEquals((await h.state()).volumes, []);
+    await h.must("service", "rm", "far");
+    await until("its task is gone", async () => {
+      return (await h.state()).containers.length === 0;
+    });
+  });
+  await t.step("with a VOLUME it passes, but does not stay", async () => {
+    await h.must("rmi", `${registry.host}/vol:1`);
+    const { code, stderr } = await h.docker(
+      ...["service", "create", "-d", "--name=far"],
+      `${registry.host}/vol:1`,
+    );
+    assertEquals(code, 0, stderr);
+    await until("it is scaled to 0", async () => {
+      const { Spec } = await service(h, "far");
+      return Spec.Mode?.Replicated.Replicas === 0;
+    });
+    await until("nothing is left of it", async () => {
+      const { containers, volumes } = await h.state();
+      return volumes.length === 0 &&
+        containers.every(({ mounts }) => mounts.length === 0);
+    });
   });
 });
 

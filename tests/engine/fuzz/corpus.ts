@@ -20,6 +20,11 @@ export interface Entry {
   story: string;
   /** Majors of the engines on which it does harm without the plugin. */
   harms: number[];
+  /**
+   * Which line stops it, the first by default. A service whose image can't be
+   * looked at is allowed, and decided on when its tasks come.
+   */
+  line?: "third";
   /** The rules that deny it, one of them on each engine. */
   rules?: string[];
   /** What it is aimed at: `volumes` by default. */

@@ -9,12 +9,12 @@ import { request } from "node:http";
 const MARK = '"Docker-Policy-Plugin-Call"';
 
 /**
- * Serves it.
+ * Serves it until the tests end.
  *
  * @param socket Where.
  * @param plugin The socket of ours.
  */
-export function blinkers(socket: string, plugin: string): AsyncDisposable {
+export function blinkers(socket: string, plugin: string): void {
   const server = Deno.serve({ path: socket, onListen() {} }, async (asked) => {
     const { pathname } = new URL(asked.url);
     const message = await asked.text();
@@ -24,7 +24,7 @@ export function blinkers(socket: string, plugin: string): AsyncDisposable {
     }
     return await forward(plugin, pathname, message);
   });
-  return { [Symbol.asyncDispose]: () => server.shutdown() };
+  server.unref();
 }
 
 function forward(

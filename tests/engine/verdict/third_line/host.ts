@@ -102,6 +102,7 @@ export class Host {
   /** How the plugin was started last. */
   #guard: { config: string; host?: string } = { config: "[volumes]\n" };
   #monitor = 0;
+  #hasBlinkers = false;
 
   /**
    * @param h The engine.
@@ -248,8 +249,12 @@ export class Host {
     const { h } = this;
     if (!h.plugin) return await work(h);
     const name = `${h.pluginName}-blinkers`;
-    const socket = `${h.dir}/run/${name}.sock`;
-    await using _blinkers = blinkers(socket, h.pluginSocket);
+    // They stay: the engine may still be serving calls that it asked them about,
+    // and waits half a minute for a plugin that is gone.
+    if (!this.#hasBlinkers) {
+      blinkers(`${h.dir}/run/${name}.sock`, h.pluginSocket);
+      this.#hasBlinkers = true;
+    }
     await h.dockerd.setPlugins([name]);
     try {
       return await work(h);

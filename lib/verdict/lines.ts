@@ -74,6 +74,7 @@ export function createLines(
   };
   const kept = Kept.open(stateDirectory);
   if (kept.problem) log.error(kept.problem);
+  // Not to be spread: a copy would keep the settings of that moment.
   const options = {
     get config() {
       return settings.config;
@@ -99,10 +100,7 @@ export function createLines(
     presence,
   });
   return {
-    firstLine: createFirstLine(
-      { ...options, arrived: following.arrived },
-      thirdLine,
-    ),
+    firstLine: createFirstLine(options, thirdLine),
     secondLine: createSecondLine(options, thirdLine),
     activated() {
       // An engine asks so at its start, or if it is told of the plugin.

@@ -69,7 +69,7 @@ hostTest("builds that are allowed", async (t, host) => {
     await noVolumes(host, 30_000);
   });
   await t.step("nor if there are several", async () => {
-    const long = build(host, host.stranger, slow(8));
+    const long = build(host, host.stranger, slow(6));
     await stepRuns(host);
     const short = await build(host, host.stranger, slow(1), "rm=0");
     assert(succeeded(short), short.body);
@@ -87,7 +87,7 @@ hostTest("builds that are allowed", async (t, host) => {
     let next = build(host, host.stranger, slow(3), "rm=0");
     await stepRuns(host);
     const [left] = (await host.things()).containers;
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 5; round++) {
       const overlapping = sleep(2000).then(() =>
         build(host, host.stranger, slow(3))
       );
@@ -117,7 +117,7 @@ hostTest("builds that are allowed", async (t, host) => {
     await host.h.clear();
   });
   await t.step("also over a restart of the plugin", async () => {
-    const building = build(host, host.stranger, slow(10));
+    const building = build(host, host.stranger, slow(6));
     await stepRuns(host);
     await host.restartPlugin();
     const answer = await building;

@@ -10,7 +10,7 @@ import { LONG, longImage } from "./third_line/long_answers.ts";
 import { assert, assertEquals } from "../verdict.ts";
 
 /** Milliseconds that a storm lasts. */
-const STORM = 12_000;
+const STORM = 6_000;
 
 async function tag(host: Host, image: string): Promise<void> {
   await host.h.api("POST", `/images/${image}/tag?repo=race&tag=1`);

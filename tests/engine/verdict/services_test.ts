@@ -109,7 +109,7 @@ hostTest("services that nobody was asked about", async (t, host) => {
       // Longer than swarm takes to make another.
       await always("no other does, though tasks come and go", async () => {
         return (await host.alerts("svc-global")).length === 1;
-      }, 15_000);
+      }, 8000);
       await host.behindItsBack((h) => h.api("DELETE", "/services/svc-global"));
       await eventually("nothing is left", async () => {
         const things = await host.things();

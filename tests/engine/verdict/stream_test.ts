@@ -67,7 +67,7 @@ hostTest("a stream of events that breaks", async (t, host) => {
     const before = (await host.log()).length;
     door.events = "refuse";
     door.cutEvents();
-    await sleep(15_000);
+    await sleep(11_000); // Two more attempts.
     door.events = "pass";
     assert((await host.log()).length - before < 4000, await host.log());
   });
@@ -105,9 +105,10 @@ hostTest("events that are lost", async (t, host) => {
   });
   await t.step("cost the engine little", async () => {
     const before = door.asked.length;
-    await sleep(20_000);
+    await sleep(10_000);
     const asked = door.asked.slice(before);
-    assert(asked.length <= 4, asked.join("\n"));
+    // A look at all containers can fall into that time.
+    assert(asked.length <= 3, asked.join("\n"));
   });
 });
 
@@ -128,7 +129,7 @@ hostTest("an engine that an administrator stops", async (t, host) => {
     // docker.socket would start it for each.
     await always("nobody connects", () => {
       return Promise.resolve(door.connections === before);
-    }, 15_000);
+    }, 8000);
   });
   await t.step("is followed again without a call", async () => {
     // At its start an engine asks each plugin who it is.

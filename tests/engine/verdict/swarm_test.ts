@@ -45,11 +45,7 @@ async function takesTasks(manager: Host, worker: Host): Promise<void> {
 }
 
 /** What swarm makes again and again never stays for long. */
-async function neverStays(
-  worker: Host,
-  service: string,
-  time = 20_000,
-): Promise<void> {
+async function neverStays(worker: Host, service: string): Promise<void> {
   const seen = new Map<string, number>();
   await eventually("an alert names it", async () => {
     return (await worker.alerts(service)).length > 0;
@@ -64,7 +60,7 @@ async function neverStays(
     for (const id of seen.keys()) if (!bad.has(id)) seen.delete(id);
     for (const id of bad) if (!seen.has(id)) seen.set(id, Date.now());
     return [...seen.values()].every((since) => Date.now() - since < 5000);
-  }, time);
+  }, 8000);
   assertEquals((await worker.alerts(service)).length, 1, "alerts");
 }
 
@@ -112,7 +108,7 @@ test("a worker in a foreign swarm", async (t, manager, worker) => {
       service("svc-again", "vol:1", { onWorker: true }),
     );
     await worker.restartPlugin();
-    await neverStays(worker, "svc-again", 8000);
+    await neverStays(worker, "svc-again");
     await manager.h.must("service", "rm", "svc-again");
     await leavesNothing(worker);
   });
@@ -136,7 +132,7 @@ test("a worker that joins by itself", async (t, manager, worker) => {
   await t.step("gets no volume", async () => {
     // Whether its plugin lets it join is another matter.
     await joinSwarm(manager, worker.stranger.must);
-    await neverStays(worker, "svc-waiting", 8000);
+    await neverStays(worker, "svc-waiting");
     await manager.h.must("service", "rm", "svc-waiting");
     await leavesNothing(worker);
   });
@@ -168,7 +164,7 @@ test(
         manager.h,
         service("db2", "plain:1", { mounts: [volume("db2")], onWorker: true }),
       );
-      await neverStays(worker, "db2", 8000);
+      await neverStays(worker, "db2");
     });
     await t.step("nor a container with its labels", async () => {
       const [task] = await running(worker);
@@ -256,7 +252,7 @@ test("two hosts with the plugin", async (t, manager, worker) => {
         service(`svc-${image}`, `${image}:1`, { onWorker: true }),
       );
       assertEquals(answer.status, 201, answer.body);
-      await neverStays(worker, `svc-${image}`, 8000);
+      await neverStays(worker, `svc-${image}`);
       assertEquals(await replicasOf(manager, `svc-${image}`), 1);
       await scale(manager.stranger, `svc-${image}`, 0);
       await leavesNothing(worker);

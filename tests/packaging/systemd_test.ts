@@ -22,6 +22,8 @@ import { unless } from "../helpers/unless.ts";
 import { whyNoExecutable } from "../helpers/executable.ts";
 import { rootFileSystem } from "../engine/images.ts";
 import { type Answer, exchange, request } from "../engine/raw_http.ts";
+import { blinkers } from "../engine/verdict/third_line/blinkers.ts";
+import { always, eventually } from "../engine/verdict/third_line/host.ts";
 import { assert, assertEquals } from "../engine/verdict.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -587,11 +589,13 @@ async function runUnits(step: Step, machine: Machine): Promise<void> {
   });
 
   await step("stopped, it is started by the first call", async () => {
+    // The engine has a first one itself: to tell that the event stream is over.
+    const before = await mainPid(machine);
     await systemctl("stop", service);
-    assertEquals(await mainPid(machine), "0");
     assertEquals(await exists(machine.dir + SOCKET), true);
     await guards(machine);
-    assert(await mainPid(machine) !== "0");
+    const after = await mainPid(machine);
+    assert(after !== "0" && after !== before, `${before}, ${after}`);
   });
 
   await step("killed, it is back at the next call", async () => {
@@ -602,6 +606,8 @@ async function runUnits(step: Step, machine: Machine): Promise<void> {
     const after = await mainPid(machine);
     assert(after !== "0" && after !== before, `${before}, ${after}`);
   });
+
+  await thirdLine(step, machine);
 
   await reload(step, machine);
   await neighbours(step, machine);
@@ -869,3 +875,139 @@ async function neighbours(step: Step, machine: Machine): Promise<void> {
     await machine.must("systemctl", "reload", service);
   });
 }
+
+/** Containers that the plugin is not asked about. */
+async function thirdLine(step: Step, machine: Machine): Promise<void> {
+  const service = `${PLUGIN}.service`;
+  const systemctl = (...args: string[]) => machine.must("systemctl", ...args);
+  const state = `/var/lib/${PLUGIN}`;
+  const name = `${PLUGIN}-blinkers`;
+  blinkers(
+    `${machine.dir}/run/docker/plugins/${name}.sock`,
+    machine.dir + SOCKET,
+  );
+
+  const call = async (method: string, path: string, body?: Body) => {
+    const answer = await machine.api(method, path, body);
+    assert(answer.status < 400, `${method} ${path}: ${answer.body}`);
+    return answer.body;
+  };
+  /** Has the engine ask a plugin; `systemctl reload` returns before it does. */
+  const ask = async (plugin: string) => {
+    const reloads = async () => {
+      const journal = await machine.must("journalctl", "-u", "docker");
+      return journal.split("Reloaded configuration").length;
+    };
+    const before = await reloads();
+    await setPlugins(machine, [plugin]);
+    await systemctl("reload", "docker");
+    await eventually("it has", async () => await reloads() > before);
+  };
+  const behindItsBack = async <T>(work: () => Promise<T>): Promise<T> => {
+    await ask(name);
+    try {
+      return await work();
+    } finally {
+      await ask(PLUGIN);
+    }
+  };
+  const run = async () => {
+    const body = await call("POST", "/containers/create", {
+      Image: "busybox:1",
+      Cmd: ["sleep", "600"],
+      Volumes: { "/x": {} },
+      HostConfig: { NetworkMode: "none" },
+    });
+    const { Id } = JSON.parse(body) as { Id: string };
+    await machine.api("POST", `/containers/${Id}/start`); // It may be gone.
+    return Id;
+  };
+  const containers = async () =>
+    JSON.parse(await call("GET", "/containers/json?all=1")) as {
+      Id: string;
+      State: string;
+    }[];
+  const undoes = async () => {
+    const id = await behindItsBack(run);
+    await eventually("a container with a volume is gone", async () => {
+      return (await containers()).every(({ Id }) => Id !== id);
+    });
+  };
+  const isRunning = async (id: string) =>
+    (await containers()).some(({ Id, State }) =>
+      Id === id && State === "running"
+    );
+  const metric = async (name: string) =>
+    new RegExp(`^${name} (\\d+)`, "m").exec(await machine.monitor("/metrics"))
+      ?.[1];
+  const follows = () =>
+    eventually("the engine's events are followed", async () => {
+      return await metric("docker_policy_following_events") === "1";
+    });
+  const restart = async () => {
+    await systemctl("restart", service);
+    // The monitor API is there before the first look.
+    await eventually("it answers", async () => {
+      return (await machine.run("bash", "-c", ": </dev/tcp/127.0.0.1/5006"))
+        .code === 0;
+    });
+  };
+
+  await step("what nobody asked it about does not stay", undoes);
+
+  await step("a stopped engine stays stopped", async () => {
+    await systemctl("stop", "docker.service");
+    assertEquals(await isActive(machine, "docker.socket"), "active");
+    const isStopped = async () =>
+      await isActive(machine, "docker.service") === "inactive";
+    await always("nobody starts it", isStopped, 15_000);
+    const health = await machine.monitor("/health");
+    assert(health.includes("the engine is stopped"), health);
+    // Nor does a plugin that comes while it is stopped.
+    await restart();
+    await always("nobody starts it", isStopped, 8000);
+  });
+
+  await step("started by a call, it is followed again", async () => {
+    await machine.must("docker", "ps");
+    assertEquals(await isActive(machine, "docker.service"), "active");
+    await follows();
+    await undoes();
+  });
+
+  await step("a restart of the plugin follows without a call", async () => {
+    await restart();
+    await follows();
+    await undoes();
+  });
+
+  await step("what it leaves alone outlives a restart", async () => {
+    await setPlugins(machine, []);
+    await systemctl("restart", "docker");
+    await systemctl("stop", service);
+    await machine.must("rm", "-rf", state);
+    const id = await run();
+    await ask(PLUGIN);
+    const left = "docker_policy_containers_left_alone";
+    await eventually("it is counted", async () => await metric(left) === "1");
+    const said = await machine.must("stat", "-c", "%a %U", state);
+    assertEquals(said, "700 root");
+    const kept = await machine.must("cat", `${state}/kept.json`);
+    assert(kept.includes(id), kept);
+
+    await behindItsBack(() => call("POST", `/containers/${id}/stop?t=0`));
+    await restart();
+    await follows();
+    await undoes();
+    // Another that was there before could not run again.
+    await behindItsBack(() => call("POST", `/containers/${id}/start`));
+    await always("it runs", () => isRunning(id), 3000);
+    assertEquals(await metric(left), "1");
+    await call("DELETE", `/containers/${id}?force=1&v=1`);
+    await eventually("it is forgotten", async () => await metric(left) === "0");
+    assertEquals(JSON.parse(await call("GET", "/volumes")).Volumes ?? [], []);
+  });
+}
+
+/** The body of a call, as JSON. */
+type Body = Record<string, unknown>;

@@ -135,6 +135,16 @@ const CALLS: Calls[] = [
     },
   },
   {
+    what: "create, start and remove",
+    rounds: 30,
+    round: (engine) =>
+      timed(async () => {
+        await engine.create("bench");
+        await engine.call("POST", "/containers/bench/start");
+        await engine.remove("bench");
+      }),
+  },
+  {
     what: PULL,
     rounds: 150,
     setUp: async ({ harness }) => {

@@ -82,7 +82,7 @@ Deno.test("explain: the verdict on a recorded request, and by which rule", async
       ] as [string, string[], number, RegExp][]
     ) {
       const answer = await explained(config, request, ...options);
-      assertMatch(answer.out, said);
+      assertMatch(code === 2 ? answer.err : answer.out, said);
       assertEquals(answer.code, code, answer.err);
     }
   });
@@ -95,7 +95,7 @@ Deno.test("explain: what can't be read, or told, ends with 2", async () => {
     assertEquals([code, out], [2, ""]);
     assertMatch(err, /:1:2: unknown section/);
   });
-  await withConfig("enforce-nothing = true", async (config) => {
+  await withConfig("[push]\n", async (config) => {
     for (
       const [text, said] of [
         ["", /^\S+ can't be read as an AuthZ request: it is empty\n$/],
@@ -116,7 +116,7 @@ Deno.test("explain: what can't be read, or told, ends with 2", async () => {
 });
 
 Deno.test("explain: a command without an engine, and one that asks for nothing", async () => {
-  await withConfig("enforce-nothing = true", async (config) => {
+  await withConfig("[push]\n", async (config) => {
     const options = ["explain", "--config", config, NOWHERE, "--"];
     const quiet = await program(...options, "true");
     assertEquals([quiet.code, quiet.out], [2, ""]);
@@ -128,6 +128,12 @@ Deno.test("explain: a command without an engine, and one that asks for nothing",
     assertEquals(missing.code, 2);
     assertMatch(missing.err, /no-such-program.*No such file/);
   });
+});
+
+Deno.test("explain: its help", async () => {
+  const { code, out, err } = await program("explain", "--help");
+  assertEquals([code, err], [0, ""]);
+  assertMatch(out, /^usage: docker-policy-plugin explain /);
 });
 
 Deno.test("explain: words that say nothing", async () => {

@@ -7,13 +7,13 @@ import project from "./deno.json" with { type: "json" };
 import { type AuditLog, auditToFile, auditToJournal } from "./lib/audit.ts";
 import {
   type Args,
-  EXPLAIN_USAGE,
   HELP,
   readArgs,
   USAGE,
   UsageError,
 } from "./lib/cli/args.ts";
 import { CHECK_CONFIG_USAGE, checkConfig } from "./lib/cli/check_config.ts";
+import { explain, EXPLAIN_USAGE } from "./lib/cli/explain.ts";
 import { health, HEALTH_USAGE } from "./lib/cli/health.ts";
 import { POLICIES, stateOf } from "./lib/config/config.ts";
 import { ConfigError } from "./lib/config/document.ts";
@@ -56,14 +56,10 @@ async function main([command, ...words]: string[]): Promise<void> {
     const readInput = () => new Response(Deno.stdin.readable).bytes();
     Deno.exit(await checkConfig(words, readInput) ? 0 : 1);
   }
-  if (command === "explain") {
-    // Loaded with its HTTP server only here: the plugin starts without.
-    const { explain } = await import("./lib/cli/explain.ts");
-    Deno.exit(await explain(words));
-  }
+  if (command === "explain") Deno.exit(await explain(words));
+  if (command === "health") Deno.exit(await health(words));
   // Only explain runs the command that it is given.
   Deno.permissions.revokeSync({ name: "run", command: "env" });
-  if (command === "health") Deno.exit(await health(words));
   const args = readArgs(Deno.args, Deno.env.get("RUNTIME_DIRECTORY"));
   if (args.help) return console.log(HELP);
   if (args.version) {

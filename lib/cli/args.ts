@@ -63,11 +63,6 @@ export const USAGE = "usage: docker-policy-plugin " +
   "[--addr ADDRESS] [--log-format text|json] [--audit-log FILE|journal] " +
   "[--debug] [--version] [--help]";
 
-/** The same for `explain`. */
-export const EXPLAIN_USAGE = "usage: docker-policy-plugin explain " +
-  "[--user NAME] [--config FILE] [--host URL] [--cert-path DIR] " +
-  "[--tls-verify] -- COMMAND ... | --request FILE|-";
-
 /** What `--help` prints. */
 export const HELP = `usage: docker-policy-plugin [OPTIONS]
        docker-policy-plugin check-config [FILE | -]

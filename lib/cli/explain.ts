@@ -21,23 +21,27 @@ import { parseTarget } from "../call/target.ts";
 import { shown } from "../text.ts";
 import { exemptionCheck } from "../verdict/exemptions.ts";
 import { createFirstLine } from "../verdict/first_line.ts";
-import { EXPLAIN_USAGE, readArgs, UsageError } from "./args.ts";
+import { readArgs, UsageError } from "./args.ts";
 import { type Answer, serveProxy } from "./proxy.ts";
 
-/** What `explain --help` prints. */
-export const EXPLAIN_HELP = `${EXPLAIN_USAGE}
+/** What `explain` takes, for who mistyped. */
+export const EXPLAIN_USAGE = "usage: docker-policy-plugin explain " +
+  "[--user NAME] [--config FILE] [--host URL] [--cert-path DIR] " +
+  "[--tls-verify] -- COMMAND ... | --request FILE|-";
 
-Runs a docker command, or one of any other client, with a socket in the place of
-the engine's. What only reads goes on to the engine; of all else it says whether
-the settings would allow it, and by which rule. Nothing is done.
+const HELP = `${EXPLAIN_USAGE}
 
+Runs a command with a socket of its own in DOCKER_HOST, and says whether what it
+asks the engine for would be allowed, and by which rule. What only reads goes to
+the engine; nothing else is done.
+
+  --request FILE   a recorded AuthZ request instead, as the engine posts it;
+                   - is the standard input
   --user NAME      who calls: the common name of a client certificate
-  --request FILE   an AuthZ request as an engine posts it, or - for the
-                   standard input, in place of a command
   --config FILE, --host URL, --cert-path DIR, --tls-verify
                    as for the plugin itself
 
-Exit status: 0 allowed, 1 refused, 2 if nobody can tell, or usage.`;
+Exit status: 0 allowed, 1 refused; 2 nobody can tell, or usage.`;
 
 /** The status with which `explain` ends. */
 const EXIT = { allowed: 0, refused: 1, unknown: 2 };
@@ -68,12 +72,12 @@ const PASSED_ON = ["config", "host", "cert-path"];
  * @throws {UsageError} If the words can't be followed.
  */
 export async function explain(words: readonly string[]): Promise<number> {
-  const [own] = words.join("\0").split("\0--\0");
-  if (/(^|\0)(-h|--help)(\0|$)/.test(own)) {
-    console.log(EXPLAIN_HELP);
+  const read = readWords(words);
+  if (!read) {
+    console.log(HELP);
     return EXIT.allowed;
   }
-  const { command, file, user, options } = readWords(words);
+  const { command, file, user, options } = read;
   const args = readArgs(options);
   try {
     const endpoint = engineEndpoint(args);
@@ -93,15 +97,18 @@ export async function explain(words: readonly string[]): Promise<number> {
   }
 }
 
+/** Undefined if they ask for help. */
 function readWords(words: readonly string[]) {
   const parsed = parseArgs([...words], {
     string: ["user", "request", ...PASSED_ON],
-    boolean: ["tls-verify"],
+    boolean: ["tls-verify", "help"],
+    alias: { help: "h" },
     "--": true,
     unknown: (arg: string) => {
       if (arg.startsWith("-")) throw new UsageError(`unknown option ${arg}`);
     },
   });
+  if (parsed.help) return undefined;
   const [stray] = parsed._;
   if (stray !== undefined) {
     throw new UsageError(
@@ -134,7 +141,8 @@ async function explainRequest(
     ...request,
     user: user ?? request.user,
   });
-  console.log(text);
+  if (outcome === "unknown") console.error(text);
+  else console.log(text);
   return EXIT[outcome];
 }
 

@@ -18,7 +18,6 @@ export async function serviceState(
   try {
     sockets = await systemctl(
       "list-sockets",
-      "--all",
       "--full",
       "--plain",
       "--no-legend",
@@ -32,7 +31,9 @@ export async function serviceState(
     if (service === undefined || realPath(listens) !== wanted) continue;
     // While it stops, a waiting connection would start it again.
     const state = await systemctl("show", "-p", "ActiveState", service);
-    return /^ActiveState=(active|reloading)$/m.test(state) ? "up" : "down";
+    return /^ActiveState=(active|activating|reloading)$/m.test(state)
+      ? "up"
+      : "down";
   }
   return "unknown";
 }

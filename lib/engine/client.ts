@@ -154,7 +154,10 @@ export function engineClient(
 
   function problem(error: unknown): EngineError {
     if (error instanceof AnswerTooLong) {
-      return new EngineTooMuch(`${endpoint.host}: the answer is too long`);
+      return new EngineTooMuch(
+        `${endpoint.host}: the answer is too long`,
+        error.beginning,
+      );
     }
     return error instanceof EngineError
       ? error
@@ -228,7 +231,9 @@ async function readBody(
   try {
     for await (const piece of response.setEncoding("utf8")) {
       body += piece;
-      if (body.length > ANSWER_LIMIT) throw new AnswerTooLong();
+      if (body.length > ANSWER_LIMIT) {
+        throw new AnswerTooLong(body.slice(0, 200));
+      }
     }
   } finally {
     clearTimeout(deadline);
@@ -236,7 +241,11 @@ async function readBody(
   return body;
 }
 
-class AnswerTooLong extends Error {}
+class AnswerTooLong extends Error {
+  constructor(readonly beginning: string) {
+    super();
+  }
+}
 
 function reasonOf(error: unknown): string {
   const { code = "", message } = error as Error & { code?: string };

@@ -6,7 +6,7 @@
  */
 import { escape } from "@std/regexp";
 import type { EngineApi } from "./api.ts";
-import { containerFacts, records, text } from "./decode.ts";
+import { containerFacts, inspectedFacts, records } from "./decode.ts";
 import { EngineTooMuch } from "./error.ts";
 import type { ContainerFacts } from "./facts.ts";
 
@@ -30,10 +30,17 @@ export async function findContainers(
   name: string,
 ): Promise<ContainerFacts[]> {
   const plain = name.replace(/^\//, "");
-  const named = await findListed(api, { name: [`^/?${escape(plain)}$`] });
-  const byId = /^[0-9a-f]+$/.test(name)
-    ? await findListed(api, { id: [name] })
-    : [];
+  let named, byId;
+  try {
+    named = await findListed(api, { name: [`^/?${escape(plain)}$`] });
+    byId = /^[0-9a-f]+$/.test(name)
+      ? await findListed(api, { id: [name] })
+      : [];
+  } catch (error) {
+    if (!(error instanceof EngineTooMuch)) throw error;
+    const container = await inspect(api, name);
+    return container ? [container] : [];
+  }
   const found = [
     ...byId.filter(({ id }) => id === name),
     ...named,
@@ -41,9 +48,42 @@ export async function findContainers(
   ];
   if (found.length > 0) return found;
   // A link can give a container one more name, which the filter does not know.
+  const linked = await inspect(api, name);
+  return linked ? await findListed(api, { id: [linked.id] }) : [];
+}
+
+/**
+ * Finds a container.
+ *
+ * @param api The engine.
+ * @param id Its ID.
+ * @returns The container, or undefined if it is gone.
+ * @throws {EngineTooMuch} If what its maker wrote on it is too long to be read.
+ */
+export async function findContainer(
+  api: EngineApi,
+  id: string,
+): Promise<ContainerFacts | undefined> {
+  try {
+    const [container] = await findListed(api, { id: [id] });
+    return container;
+  } catch (error) {
+    if (!(error instanceof EngineTooMuch)) throw error;
+    return await inspect(api, id);
+  }
+}
+
+/**
+ * An inspect has no names but the container's own: others can give it names by
+ * links, of any length, and so make its entry in the list too long to be read.
+ */
+async function inspect(
+  api: EngineApi,
+  name: string,
+): Promise<ContainerFacts | undefined> {
   const path = `/containers/${encodeURIComponent(name)}/json`;
-  const linked = await api.inspect(path);
-  return linked ? await findListed(api, { id: [text(linked.Id)] }) : [];
+  const container = await api.inspect(path);
+  return container && inspectedFacts(container, path);
 }
 
 /**
@@ -80,8 +120,16 @@ export async function* listContainers(
     try {
       answer = await api.find(path);
     } catch (error) {
-      if (!(error instanceof EngineTooMuch) || size === 1) throw error;
-      size = Math.ceil(size / 2);
+      if (!(error instanceof EngineTooMuch)) throw error;
+      const [, id] = /^\[\{"Id":"([0-9a-f]{64})"/.exec(error.beginning) ?? [];
+      if (size > 1) size = Math.ceil(size / 2);
+      else if (id === undefined) throw error;
+      else {
+        const container = await inspect(api, id);
+        if (container) yield container;
+        told.add(id);
+        passed.push(id);
+      }
       continue;
     }
     if (answer === undefined) {

@@ -41,6 +41,28 @@ export function containerFacts(
   };
 }
 
+/**
+ * Reads what `GET /containers/{id}/json` shows.
+ *
+ * @param container The answer.
+ * @param path The path asked for, to be named in an error.
+ * @returns The container.
+ * @throws {EngineError} If it has something else where a list belongs.
+ */
+export function inspectedFacts(container: Json, path: string): ContainerFacts {
+  const config = record(container.Config);
+  const made = Date.parse(text(container.Created));
+  return {
+    id: text(container.Id),
+    created: Math.floor(made / 1000) * 1000,
+    names: [text(container.Name).replace(/^\//, "")],
+    running: RUNNING.has(text(record(container.State).Status)),
+    image: text(config.Image),
+    labels: record(config.Labels) as Record<string, string>,
+    mounts: mountsOf(container, path),
+  };
+}
+
 /** `State` in moby's daemon/container/state.go. */
 const RUNNING = new Set(["running", "paused", "restarting"]);
 

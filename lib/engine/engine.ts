@@ -26,7 +26,12 @@ import {
   inspectsPlatforms,
   keepsPlatforms,
 } from "./images.ts";
-import { findContainers, findListed, listContainers } from "./containers.ts";
+import {
+  findContainer,
+  findContainers,
+  findListed,
+  listContainers,
+} from "./containers.ts";
 import { scaleToZero } from "./services.ts";
 
 export { EngineError, EngineTooMuch } from "./error.ts";
@@ -152,10 +157,7 @@ export function connectEngine(client: EngineClient): Engine {
   return {
     findContainers: (name) => findContainers(api, name),
 
-    async findContainer(id) {
-      const [container] = await findListed(api, { id: [id] });
-      return container;
-    },
+    findContainer: (id) => findContainer(api, id),
 
     async madeAt(id) {
       const container = await api.inspect(`/containers/${id}/json`);
@@ -199,15 +201,16 @@ export function connectEngine(client: EngineClient): Engine {
 
     async stopForGood(id) {
       const path = `/containers/${encodeURIComponent(id)}`;
-      try {
-        await api.change("POST", `${path}/update`, {
-          RestartPolicy: { Name: "no" },
-        });
-      } catch (error) {
-        // With --rm there is no restart policy, and none can be set.
-        if (!(error instanceof EngineRefusal)) throw error;
-      }
-      await api.change("POST", `${path}/stop?t=0`);
+      // Side by side: each may have to wait for the container's lock.
+      const [update, stop] = await Promise.allSettled([
+        api.change("POST", `${path}/update`, { RestartPolicy: { Name: "no" } }),
+        api.change("POST", `${path}/stop?t=0`),
+      ]);
+      if (stop.status === "rejected") throw stop.reason;
+      // With --rm there is no restart policy, and none can be set.
+      const isRefused = update.status === "rejected" &&
+        update.reason instanceof EngineRefusal;
+      if (update.status === "rejected" && !isRefused) throw update.reason;
     },
 
     async removeVolume(name, since) {

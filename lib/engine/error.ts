@@ -19,4 +19,12 @@ export class EngineRefusal extends EngineError {
 }
 
 /** The engine's answer is longer than anything that is legitimate. */
-export class EngineTooMuch extends EngineError {}
+export class EngineTooMuch extends EngineError {
+  /**
+   * @param problem Which engine.
+   * @param beginning How the answer begins.
+   */
+  constructor(problem: string, readonly beginning: string) {
+    super(problem);
+  }
+}

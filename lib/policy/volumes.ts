@@ -33,6 +33,7 @@ import {
   checkBuild,
   checkContainer,
   checkImagePlatform,
+  checkLinks,
   checkMounts,
   checkStorage,
   type Storage,
@@ -127,7 +128,9 @@ async function decideCreate(
   const storage = await decideStorage(policy, host, body);
   if (!storage.allow) return storage;
   const covered = coveredPaths(host);
-  const denied = checkVolumes(body.keys("Volumes"), covered);
+  const denied = checkVolumes(body.keys("Volumes"), covered) ??
+    checkLinks(body.struct("HostConfig")?.strings("Links") ?? []) ??
+    checkLinks(body.strings("Links"));
   if (denied) return denied;
 
   const name = body.string("Image");

@@ -76,6 +76,8 @@ export function follow(options: FollowOptions): Following {
   let hurry = () => {};
   /** Ends the wait for the next look. */
   let lookNow = () => {};
+  /** Whether the last look at all containers failed. */
+  let lookFailed = false;
   /** How often the settings have changed. */
   let changes = 0;
 
@@ -145,9 +147,11 @@ export function follow(options: FollowOptions): Following {
         if (problem !== undefined) log.info("following the engine's events");
         hasArrived = changes === before;
         problem = undefined;
+        lookFailed = false;
       } catch (error) {
         if (end.aborted) return;
         problem = error instanceof Error ? error.message : String(error);
+        lookFailed = true;
         log.error(`can't look at all containers: ${problem}`);
       }
       attemptEnds();
@@ -191,7 +195,8 @@ export function follow(options: FollowOptions): Following {
     async arrived() {
       if (problem === undefined) return;
       hurry();
-      await Promise.race([attempt.promise, sleep(ARRIVAL)]);
+      // Nobody may keep others waiting by what can't be read.
+      if (!lookFailed) await Promise.race([attempt.promise, sleep(ARRIVAL)]);
     },
   };
 }

@@ -20,6 +20,7 @@ interface Content {
   containers: Entries;
   services: Entries;
   undecided: string[];
+  stood: string[];
   creates: Record<string, number[]>;
   builds: Record<string, number[]>;
 }
@@ -35,6 +36,8 @@ export class Kept {
   readonly services: Map<string, KeptEntry>;
   /** Containers that are refused, unless it turns out whose they are. */
   readonly undecided: Set<string>;
+  /** Containers that are refused, and did not run when they were looked at. */
+  readonly stood: Set<string>;
   /** Creates under way, likewise. */
   readonly creates: Map<string, number[]>;
   /**
@@ -58,6 +61,7 @@ export class Kept {
     this.containers = new Map(Object.entries(content.containers));
     this.services = new Map(Object.entries(content.services));
     this.undecided = new Set(content.undecided);
+    this.stood = new Set(content.stood);
     this.creates = new Map(Object.entries(content.creates));
     this.builds = new Map(Object.entries(content.builds));
   }
@@ -76,6 +80,7 @@ export class Kept {
       containers: {},
       services: {},
       undecided: [],
+      stood: [],
       creates: {},
       builds: {},
     };
@@ -137,6 +142,7 @@ export class Kept {
       containers: Object.fromEntries(this.containers),
       services: Object.fromEntries(this.services),
       undecided: [...this.undecided],
+      stood: [...this.stood],
       creates: Object.fromEntries(this.creates),
       builds: Object.fromEntries(this.builds),
     };
@@ -163,20 +169,20 @@ export class Kept {
 }
 
 function readContent(text: string): Content {
-  const { watchedUntil, containers, services, undecided, creates, builds } =
-    JSON.parse(
-      text,
-    );
-  if (typeof watchedUntil !== "number" || !Array.isArray(undecided)) {
-    throw new Error("watchedUntil or undecided is missing");
-  }
+  const content = JSON.parse(text);
+  const { watchedUntil, undecided, stood } = content;
+  if (
+    typeof watchedUntil !== "number" || !Array.isArray(undecided) ||
+    !Array.isArray(stood)
+  ) throw new Error("watchedUntil, undecided or stood is missing");
   return {
     watchedUntil,
-    containers: readEntries(containers),
-    services: readEntries(services),
+    containers: readEntries(content.containers),
+    services: readEntries(content.services),
     undecided,
-    creates: readTimes(creates),
-    builds: readTimes(builds),
+    stood,
+    creates: readTimes(content.creates),
+    builds: readTimes(content.builds),
   };
 }
 

@@ -102,6 +102,10 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   let epoch = 0;
   /** In which all containers were looked at last. */
   let looked: number | undefined;
+  /** Containers that were started before the first look. */
+  const early = new Set<string>();
+  /** Whether the engine was started since the last look. */
+  let isNewEngine = false;
 
   /** What the policies have against a container that nobody may have. */
   async function look(container: ContainerFacts): Promise<Look> {
@@ -123,7 +127,13 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     if (!container) return;
     const first = await look(container);
     if (first.findings.length === 0) return;
-    if (first.service) return await deeds.removeTask(container, first);
+    if (first.service) {
+      await whose.serviceKnown(container);
+      const known = await look(container);
+      return known.findings.length > 0
+        ? await deeds.removeTask(container, known)
+        : undefined;
+    }
     // A restart of the plugin must not make it one that was there before.
     kept.undecided.add(id);
     await kept.save();
@@ -137,8 +147,9 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
 
   async function decideOnStarted(container: ContainerFacts): Promise<void> {
     const now = await look(container);
-    // Before the first look it can be what ran before.
-    if (now.findings.length === 0 || looked !== epoch) return;
+    if (now.findings.length === 0) return;
+    // Before the first look it can be what ran before, if it did not stand still.
+    if (looked !== epoch && !kept.stood.has(container.id)) return;
     if (now.service) return await deeds.removeTask(container, now);
     await deeds.stopStarted(container, now);
   }
@@ -151,7 +162,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
       seen.add(id);
       if (kept.undecided.delete(id)) await kept.save();
     } catch (error) {
-      await fail(id, error);
+      await fail(id, error, error instanceof EngineTooMuch);
     } finally {
       fresh.delete(id);
     }
@@ -159,12 +170,13 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
 
   async function started(id: string): Promise<void> {
     if (fresh.has(id)) return; // It is being decided on.
-    if (!seen.has(id)) {
-      // Before the first look it may be one that ran before, and starts again and
-      // again; that look tells.
-      if (looked === epoch) await made(id);
+    if (looked !== epoch) {
+      // It may be one that ran before, and starts again and again: the first look
+      // tells.
+      early.add(id);
       return;
     }
+    if (!seen.has(id)) return await made(id);
     try {
       const container = await engine.findContainer(id);
       if (container) await runs(container);
@@ -183,12 +195,16 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   }
 
   /** The next look at all containers tries again. */
-  async function fail(id: string, error: unknown): Promise<void> {
+  async function fail(
+    id: string,
+    error: unknown,
+    isUnreadable = false,
+  ): Promise<void> {
     try {
       const { volumes, images } = options.config;
       const isEnforced = [volumes, images].some((policy) => policy?.enforce);
       const mayBe = !isEnforced || kept.containers.has(id);
-      if (error instanceof EngineTooMuch && !mayBe) {
+      if (isUnreadable && !mayBe) {
         return await deeds.removeUnreadable(id);
       }
     } catch (another) {
@@ -204,13 +220,22 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     deeds.forget(id);
     kept.containers.delete(id);
     kept.undecided.delete(id);
+    kept.stood.delete(id);
+    early.delete(id);
+  }
+
+  /** Remembers what may not run, and does not. */
+  async function standsStill(container: ContainerFacts): Promise<void> {
+    const { findings } = await look(container);
+    if (findings.length > 0) kept.stood.add(container.id);
+    else kept.stood.delete(container.id);
   }
 
   /** Nobody watched when it was made or started. */
   async function leaveAlone(container: ContainerFacts): Promise<void> {
     const { id, names, running } = container;
     seen.add(id);
-    if (!running) return;
+    if (!running) return await standsStill(container);
     const { findings } = await look(container);
     if (findings.length === 0) return;
     for (const { section } of findings) {
@@ -240,10 +265,12 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   }
 
   async function lookAround(since?: number): Promise<void> {
-    const started = epoch;
+    const begun = epoch;
     const now = Date.now();
     const away = kept.watchedUntil;
-    const from = now - away < RESTART_TIME ? away : since ?? 0;
+    const isBrief = now - away < RESTART_TIME;
+    const from = isBrief ? away : since ?? 0;
+    const running: Promise<void>[] = [];
     // What comes while the engine is asked is not gone because the list lacks it.
     const absent = new Set([
       ...seen,
@@ -258,11 +285,23 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
         (since === undefined || await isYounger(container, from));
       if (isNew || kept.undecided.has(id)) {
         made(id);
+        // An engine that is started starts containers by itself; one that goes on
+        // does not start what stood still.
+      } else if (
+        container.running && kept.stood.has(id) && isBrief && !isNewEngine
+      ) {
+        seen.add(id);
+        running.push(runs(container));
       } else if (since !== undefined) await leaveAlone(container);
-      else if (container.running) await runs(container);
+      else if (container.running) running.push(runs(container));
+      else await standsStill(container);
     }
+    await Promise.all(running);
     for (const id of absent) gone(id);
-    looked = started;
+    looked = begun;
+    isNewEngine = false;
+    for (const id of early) void started(id);
+    early.clear();
     kept.watchedUntil = now;
     await kept.save();
   }
@@ -294,6 +333,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     lookAround,
     engineEnded() {
       epoch++;
+      isNewEngine = true;
       whose.engineEnded();
     },
     settingsChanged: () => void epoch++,

@@ -30,6 +30,7 @@ export class Whose {
   readonly #kept: Kept;
   readonly #creates: CallsUnderWay;
   readonly #builds: CallsUnderWay;
+  readonly #serviceCreates = new CallsUnderWay(CREATE_TIME);
 
   /**
    * @param engine Tells what names mean.
@@ -69,6 +70,8 @@ export class Whose {
       case "container restart":
       case "container update":
         return await this.#keepMeant(route.subject, exempt);
+      case "service create":
+        return this.#serviceCreates.begin(request.user);
       case "service update":
         return await this.#keepService(route.subject, exempt);
       case "build":
@@ -105,9 +108,13 @@ export class Whose {
         }
         return;
       case "service create":
-        for (const section of sections) {
-          const id = idIn(body, "ID");
-          await this.#kept.keep("services", id, "exempt", section);
+        try {
+          for (const section of sections) {
+            const id = idIn(body, "ID");
+            await this.#kept.keep("services", id, "exempt", section);
+          }
+        } finally {
+          this.#serviceCreates.end(request.user);
         }
         return;
       case "service update":
@@ -137,9 +144,19 @@ export class Whose {
     if (mayBeStep(container)) await this.#builds.over(made, BUILD_TIME);
   }
 
+  /**
+   * Waits until it is known whose the service of a task is.
+   *
+   * @param container The task's container.
+   */
+  async serviceKnown(container: ContainerFacts): Promise<void> {
+    await this.#serviceCreates.over(container.created + 1000, CREATE_TIME);
+  }
+
   /** The engine has ended, and with it all calls. */
   engineEnded(): void {
     this.#creates.clear();
+    this.#serviceCreates.clear();
     this.#builds.clear();
   }
 
@@ -181,8 +198,9 @@ export class Whose {
   }
 }
 
+/** What tells builds apart; a client chooses how long its request target is. */
 function buildKey({ user, uri }: AuthzRequest): string {
-  return `${user} ${uri}`;
+  return `${user} ${uri.slice(0, 200)}`;
 }
 
 /**

@@ -133,6 +133,25 @@ export function checkBuild(usesBuildKit: boolean): Denial | undefined {
   );
 }
 
+/** The longest link that is taken, in characters: two names, and more. */
+const LONGEST_LINK = 512;
+
+/**
+ * Checks the links of a new container. Each gives another container one more name,
+ * which may not make that one's entry in the engine's list too long to be read.
+ *
+ * @param links The links, `container:alias`.
+ * @returns The denial if one is too long.
+ */
+export function checkLinks(links: readonly string[]): Denial | undefined {
+  const long = links.find(({ length }) => length > LONGEST_LINK);
+  return long === undefined ? undefined : deny(
+    "volumes/link",
+    `link ${shown(long, 40)} is not allowed: it has ${long.length} ` +
+      `characters, more than ${LONGEST_LINK}`,
+  );
+}
+
 /**
  * Lists the host paths that are to be mounted.
  *

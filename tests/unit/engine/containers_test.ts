@@ -98,7 +98,7 @@ class Store {
           at = this.ids.indexOf(filters.before[0]) + 1;
           if (at === 0) return 404;
         }
-        if (limit > most) return new EngineTooMuch("too long");
+        if (limit > most) return new EngineTooMuch("too long", "");
         const page = this.ids.slice(at, at + limit);
         this.pages.push(page.length);
         return page.map((id) => listed(id, id));

@@ -83,6 +83,7 @@ Deno.test("kept: a file of another form counts as none, and is told", async () =
     services: {},
     undecided: [],
     creates: {},
+    stood: [],
     builds: {},
   };
   await inDirectory(async (directory) => {

@@ -590,7 +590,7 @@ test("without a policy it leaves everything alone", async () => {
 
 test("one whose description can't be read is removed", async () => {
   const tooMuch = {
-    findContainer: () => Promise.reject(new EngineTooMuch("too long")),
+    findContainer: () => Promise.reject(new EngineTooMuch("too long", "")),
   };
   const host = await Host.open("[volumes]", tooMuch);
   await arrive(host);

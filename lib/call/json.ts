@@ -35,7 +35,17 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  *   and readers differ in how many.
  */
 export function parseJson(base64: string): Json {
-  const text = decodeUtf8(decodeBase64(base64));
+  return parseJsonText(decodeUtf8(decodeBase64(base64)));
+}
+
+/**
+ * Reads one JSON text.
+ *
+ * @param text The text.
+ * @returns The value.
+ * @throws {Unreadable} As {@link parseJson} does.
+ */
+export function parseJsonText(text: string): Json {
   const keys = scan(text);
   const value = parse(text);
   if (countKeys(value) === keys) return value;

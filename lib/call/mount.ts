@@ -5,6 +5,7 @@ export interface Mount {
   type: string;
   source: string;
   target: string;
+  readOnly?: boolean;
 }
 
 /**
@@ -12,12 +13,13 @@ export interface Mount {
  *
  * @param mount The element.
  * @returns The mount; a field that is absent is empty.
- * @throws {Unreadable} If a field is not a string.
+ * @throws {Unreadable} If a field is of another type.
  */
 export function readMount(mount: Struct): Mount {
   return {
     type: mount.string("Type"),
     source: mount.string("Source"),
     target: mount.string("Target"),
+    ...(mount.boolean("ReadOnly") && { readOnly: true }),
   };
 }

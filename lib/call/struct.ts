@@ -86,6 +86,103 @@ export class Struct {
   }
 
   /**
+   * Reads a field that is a boolean.
+   *
+   * @param name The field's name in the engine's API.
+   * @returns It; false if it is absent or null.
+   * @throws {Unreadable} If it is not a boolean.
+   */
+  boolean(name: string): boolean {
+    const value = this.#field(name) ?? false;
+    return typeof value === "boolean"
+      ? value
+      : this.#refuse(name, "true or false");
+  }
+
+  /**
+   * Reads a field that is a number.
+   *
+   * @param name The field's name in the engine's API.
+   * @returns It; undefined if it is absent or null.
+   * @throws {Unreadable} If it is not a number.
+   */
+  number(name: string): number | undefined {
+    const value = this.#field(name);
+    if (value === null) return undefined;
+    return typeof value === "number" ? value : this.#refuse(name, "a number");
+  }
+
+  /**
+   * Reads a field that is a list of lists of strings.
+   *
+   * @param name The field's name in the engine's API.
+   * @returns The lists; null ones are empty, as in Go.
+   * @throws {Unreadable} If it is not a list of lists of strings.
+   */
+  stringLists(name: string): string[][] {
+    return this.#list(name).map((list) =>
+      Array.isArray(list ?? [])
+        ? (list as Json[] | null ?? []).map((each) =>
+          this.#asString(name, each)
+        )
+        : this.#refuse(name, "a list of lists")
+    );
+  }
+
+  /**
+   * Reads a field that is a Go map of strings. Its keys are case-sensitive.
+   *
+   * @param name The field's name in the engine's API.
+   * @returns The values by their keys; null ones are empty, as in Go.
+   * @throws {Unreadable} If it is not an object with strings.
+   */
+  stringMap(name: string): ReadonlyMap<string, string> {
+    const object = this.#asObject(name, this.#field(name) ?? {});
+    return new Map(
+      Object.entries(object).map((
+        [key, value],
+      ) => [key.toWellFormed(), this.#asString(name, value)]),
+    );
+  }
+
+  /**
+   * Reads a field that is a Go map of structs. Its keys are case-sensitive.
+   *
+   * @param name The field's name in the engine's API.
+   * @returns The values by their keys; null ones are structs without fields.
+   * @throws {Unreadable} If it is not an object with objects.
+   */
+  structMap(name: string): ReadonlyMap<string, Struct> {
+    const object = this.#asObject(name, this.#field(name) ?? {});
+    return new Map(
+      Object.entries(object).map((
+        [key, value],
+      ) => [key.toWellFormed(), this.#asStruct(name, value ?? {})]),
+    );
+  }
+
+  /**
+   * Lists the fields that say something: null, false, 0, empty texts, lists and
+   * objects are what Go takes for a field that is absent.
+   *
+   * @returns Their names, folded as {@link foldKey} does.
+   */
+  saying(): string[] {
+    return [...this.#fields].filter(([, value]) => !isZero(value))
+      .map(([name]) => name.slice(1));
+  }
+
+  /**
+   * Tells whether a field is there.
+   *
+   * @param name The field's name in the engine's API.
+   * @returns Whether it is more than null: an empty list is not null in Go.
+   */
+  has(name: string): boolean {
+    return this.#field(name) !== null;
+  }
+
+  /**
    * Reads the keys of a field that is a Go map. They are case-sensitive: `Foo`
    * beside `foo` is fine.
    *
@@ -131,4 +228,11 @@ export class Struct {
   #path(name: string): string {
     return this.#where === "the body" ? name : `${this.#where}.${name}`;
   }
+}
+
+function isZero(value: Json): boolean {
+  if (typeof value !== "object" || value === null) return !value;
+  return Array.isArray(value)
+    ? value.every(isZero)
+    : Object.keys(value).length === 0;
 }

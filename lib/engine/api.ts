@@ -36,10 +36,14 @@ export class EngineApi {
 
   /** @returns The version in which the engine is asked, such as `1.41`. */
   async version(): Promise<string> {
-    // Held as a promise, so that questions at the same time ask only once.
-    this.#newest ??= this.#negotiate();
-    const newest = await this.#newest;
+    const newest = await this.newestVersion();
     return olderThan(newest, NEWEST_API) ? newest : NEWEST_API;
+  }
+
+  /** @returns The newest version that the engine speaks. */
+  async newestVersion(): Promise<string> {
+    // Held as a promise, so that questions at the same time ask only once.
+    return await (this.#newest ??= this.#negotiate());
   }
 
   /**

@@ -73,6 +73,7 @@ function mountsOf(container: Json, path: string): ContainerFacts["mounts"] {
     name: text(mount.Name),
     source: text(mount.Source),
     destination: text(mount.Destination),
+    ...(mount.RW === false && { readOnly: true }),
   }));
 }
 
@@ -95,6 +96,7 @@ export function imageFacts(image: Json, path: string): ImageFacts {
     },
     volumes: Object.keys(record(config.Volumes)),
     labels: record(config.Labels) as Record<string, string>,
+    user: text(config.User),
     layers: texts(record(image.RootFS).Layers, path),
     parent: text(image.Parent),
     repoDigests: texts(image.RepoDigests, path),
@@ -144,6 +146,7 @@ function specOf(value: unknown): ServiceSpec {
       type: serviceMountType(text(mount.Type)),
       source: text(mount.Source),
       target: text(mount.Target),
+      ...(mount.ReadOnly === true && { readOnly: true }),
     })),
     pluginRemote: text(record(task.PluginSpec).Remote),
   };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ServiceOptions } from "../call/container_options.ts";
 import type { Platform } from "../call/platform.ts";
 import { EngineApi } from "./api.ts";
 import type { EngineClient } from "./client.ts";
@@ -16,10 +17,20 @@ import {
 } from "./event_stream.ts";
 import type {
   ContainerFacts,
+  ExecFacts,
+  HostFacts,
   ImageFacts,
   ListedImage,
+  RecordedContainer,
   ServiceFacts,
 } from "./facts.ts";
+import {
+  hostFacts,
+  inspectExec,
+  inspectOptions,
+  inspectPreviousService,
+  networkDriver,
+} from "./host.ts";
 import {
   inspectEveryPlatform,
   inspectImage,
@@ -36,7 +47,15 @@ import { scaleToZero } from "./services.ts";
 
 export { EngineError, EngineTooMuch } from "./error.ts";
 export type { ContainerEvent, EventStream };
-export type { ContainerFacts, ImageFacts, ListedImage, ServiceFacts };
+export type {
+  ContainerFacts,
+  ExecFacts,
+  HostFacts,
+  ImageFacts,
+  ListedImage,
+  RecordedContainer,
+  ServiceFacts,
+};
 
 /** Every function throws {@link EngineError} if there is no usable answer. */
 export interface Engine {
@@ -59,6 +78,32 @@ export interface Engine {
    *   for the container's lock.
    */
   madeAt(id: string): Promise<number>;
+  /**
+   * @param id Container ID.
+   * @returns How it is to run, or undefined if it is gone. Waits for its lock.
+   */
+  inspectOptions(id: string): Promise<RecordedContainer | undefined>;
+  /**
+   * @param id Exec ID.
+   * @returns Its inspect, or undefined if there is none.
+   */
+  inspectExec(id: string): Promise<ExecFacts | undefined>;
+  /**
+   * @param name Service name or ID.
+   * @returns What its tasks would have after a rollback; undefined if there is
+   *   nothing to go back to.
+   */
+  inspectPreviousService(name: string): Promise<ServiceOptions | undefined>;
+  /**
+   * @param name Network name or ID.
+   * @returns Its driver; empty if there is no such network.
+   */
+  networkDriver(name: string): Promise<string>;
+  /**
+   * @returns What the engine says of itself and its settings. It is remembered
+   *   for {@link FACTS_TIME}: the engine runs other programs to tell it.
+   */
+  hostFacts(): Promise<HostFacts>;
   /** @returns All containers, running or not, the newest first. */
   listContainers(): AsyncIterable<ContainerFacts>;
   /**
@@ -146,6 +191,9 @@ export interface Engine {
   inspectsPlatforms(): Promise<boolean>;
 }
 
+/** How long the engine's word on itself is good for, in milliseconds. */
+const FACTS_TIME = 10_000;
+
 /**
  * Makes an engine that can be asked.
  *
@@ -154,6 +202,7 @@ export interface Engine {
  */
 export function connectEngine(client: EngineClient): Engine {
   const api = new EngineApi(client);
+  let facts = { until: 0, told: undefined as unknown as Promise<HostFacts> };
   return {
     findContainers: (name) => findContainers(api, name),
 
@@ -162,6 +211,22 @@ export function connectEngine(client: EngineClient): Engine {
     async madeAt(id) {
       const container = await api.inspect(`/containers/${id}/json`);
       return container ? Date.parse(text(container.Created)) : 0;
+    },
+
+    inspectOptions: (id) => inspectOptions(api, id),
+
+    inspectExec: (id) => inspectExec(api, id),
+
+    inspectPreviousService: (name) => inspectPreviousService(api, name),
+
+    networkDriver: (name) => networkDriver(api, name),
+
+    hostFacts() {
+      if (facts.until < Date.now()) {
+        facts = { until: Date.now() + FACTS_TIME, told: hostFacts(api) };
+        facts.told.catch(() => facts.until = 0);
+      }
+      return facts.told;
     },
 
     listContainers: () => listContainers(api),

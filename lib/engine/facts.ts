@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ContainerOptions } from "../call/container_options.ts";
 import type { Platform } from "../call/platform.ts";
 import type { ServiceSpec } from "../call/service.ts";
 
@@ -34,6 +35,7 @@ export interface ContainerFacts {
     name: string;
     source: string;
     destination: string;
+    readOnly?: boolean;
   }[];
 }
 
@@ -46,6 +48,8 @@ export interface ImageFacts {
   /** Paths that it declares as `VOLUME`, as written. */
   volumes: string[];
   labels: Record<string, string>;
+  /** Who runs its processes, if nobody else is named; empty for root. */
+  user: string;
   /** Digests of its layers' contents, the lowest first (`RootFS.Layers`). */
   layers: string[];
   /** ID of the image that it was made from; empty if that isn't known. */
@@ -69,4 +73,40 @@ export interface ServiceFacts {
   id: string;
   spec: ServiceSpec;
   previousSpec?: ServiceSpec;
+}
+
+/** What the engine recorded of how a container is to run. */
+export interface RecordedContainer {
+  /** With `Config.User`, which the engine takes from the image if need be. */
+  options: ContainerOptions;
+}
+
+/** An exec's inspect. */
+export interface ExecFacts {
+  /** ID of its container. */
+  container: string;
+  privileged: boolean;
+  /** Empty for the container's own. */
+  user: string;
+}
+
+/** What the engine says of itself and its settings. */
+export interface HostFacts {
+  /** The newest API that it speaks. */
+  apiVersion: string;
+  defaultRuntime: string;
+  defaultLogDriver: string;
+  /** Whether users of containers are other ones on the host. */
+  remapsUsers: boolean;
+  /** Whether containers have a cgroup namespace of their own by default. */
+  hasOwnCgroups: boolean;
+  /** Whether the engine's seccomp profile is the one that comes with it. */
+  hasBuiltinSeccomp: boolean;
+  hasAppArmor: boolean;
+  /** Whether all containers have `no-new-privileges`. */
+  noNewPrivileges: boolean;
+  /** Whether checkpoints are open. */
+  isExperimental: boolean;
+  /** The directory in which it keeps everything. */
+  rootDirectory: string;
 }

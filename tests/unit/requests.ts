@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Engine } from "../../lib/engine/engine.ts";
+import type { Engine, HostFacts } from "../../lib/engine/engine.ts";
 import type { Decision } from "../../lib/policy/decision.ts";
 import { Call } from "../../lib/call/call.ts";
 import { routeOf } from "../../lib/call/endpoints.ts";
@@ -57,9 +57,23 @@ export function callOf(authz: AuthzRequest): Call {
   return new Call(authz, route);
 }
 
+/** What an engine with the settings of its packages says of itself. */
+export const HOST: HostFacts = {
+  apiVersion: "1.41",
+  defaultRuntime: "runc",
+  defaultLogDriver: "json-file",
+  remapsUsers: false,
+  hasOwnCgroups: true,
+  hasBuiltinSeccomp: true,
+  hasAppArmor: true,
+  noNewPrivileges: false,
+  isExperimental: false,
+  rootDirectory: "/var/lib/docker",
+};
+
 /** An engine that gives these answers; any other question is a mistake. */
 export function engineWith(answers: Partial<Engine>): Engine {
-  return answers as Engine;
+  return { hostFacts: () => Promise.resolve(HOST), ...answers } as Engine;
 }
 
 /** A decision in one line: `allowed`, or the denial's message. */

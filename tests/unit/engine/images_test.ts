@@ -10,6 +10,7 @@ const FACTS = {
   platform: { os: "linux", architecture: "", variant: "" },
   volumes: [],
   labels: {},
+  user: "",
   layers: [],
   parent: "",
   repoDigests: [],
@@ -71,6 +72,7 @@ Deno.test("images: an image", async () => {
       RepoDigests: ["r.example/a@sha256:3d"],
       RootFS: { Type: "layers", Layers: [LAYER] },
       Config: {
+        User: "1000",
         Volumes: { "/data": {}, "/log/": {} },
         Labels: { vendor: "Red Hat, Inc." },
       },
@@ -102,6 +104,7 @@ Deno.test("images: an image", async () => {
       platform: { os: "linux", architecture: "arm", variant: "v7" },
       volumes: ["/data", "/log/"],
       labels: { vendor: "Red Hat, Inc." },
+      user: "1000",
       layers: [LAYER],
       parent: "sha256:2d",
       repoDigests: ["r.example/a@sha256:3d"],

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { BindEntry } from "../policy/rules/binds.ts";
 import {
   InvalidPattern,
   type Pattern,
@@ -21,7 +22,9 @@ import {
 /** Says what is wrong with an entry of a list, if anything. */
 export type EntryCheck = (entry: string) => string | undefined;
 
-/** A section; each key is asked for once, and what is left over is a mistake. */
+/**
+ * A section; each key is asked for once, and what is left over is a mistake.
+ */
 export class SectionReader {
   readonly #document: Document;
   readonly #name: string;
@@ -72,6 +75,59 @@ export class SectionReader {
       }
     }
     return entries?.map(({ content }) => content) ?? whenMissing;
+  }
+
+  /**
+   * @param key The key.
+   * @param words The words that the list may have.
+   * @returns The list; empty if the key is missing.
+   */
+  words<Word extends string>(
+    key: string,
+    words: readonly Word[],
+  ): readonly Word[] {
+    const isWord = (entry: string): entry is Word =>
+      words.some((word) => word === entry);
+    return this.strings(
+      key,
+      [],
+      (entry) =>
+        isWord(entry) ? undefined : `expected one of ${words.join(", ")}`,
+    ).filter(isWord);
+  }
+
+  /**
+   * @param key The key.
+   * @param check Checks each path.
+   * @returns The list of paths, each alone or as a table with `path`,
+   *   `read-only` and `below`; empty if the key is missing.
+   */
+  directories(key: string, check: EntryCheck): readonly BindEntry[] {
+    const value = this.#take(key);
+    if (!value) return [];
+    const given = isList(value.content) ? value.content : [value];
+    const entries = given.map(readDirectory);
+    if (!isList(value.content) || entries.includes(undefined)) {
+      this.#wrong(
+        key,
+        value,
+        'a list of directories, such as ["/srv/", { path = "/etc/pki/", ' +
+          "read-only = true }]",
+      );
+      return [];
+    }
+    return entries.filter((entry) => entry !== undefined)
+      .map((entry, at) => {
+        const path = typeof entry === "string" ? entry : entry.path;
+        const complaint = check(path);
+        if (complaint !== undefined) {
+          this.problem(
+            given[at].place,
+            `${key} is ${quoted(path)}: ${complaint}`,
+          );
+        }
+        return entry;
+      });
   }
 
   /** @returns The list of regular expressions; empty if the key is missing. */
@@ -141,6 +197,21 @@ type Text = Value & { content: string };
 
 function isText(value: Value): value is Text {
   return typeof value.content === "string";
+}
+
+/** Undefined for what is no directory. */
+function readDirectory({ content }: Value): BindEntry | undefined {
+  if (typeof content === "string") return content;
+  if (!(content instanceof Map)) return undefined;
+  const table: Table = content;
+  const { path, "read-only": readOnly = false, below = true, ...others } =
+    Object.fromEntries(
+      Array.from(table, ([key, { value }]) => [key, value.content]),
+    );
+  return typeof path === "string" && typeof readOnly === "boolean" &&
+      typeof below === "boolean" && Object.keys(others).length === 0
+    ? { path, readOnly, below }
+    : undefined;
 }
 
 /** Two kinds of patterns that Go accepts are surely not what was meant. */

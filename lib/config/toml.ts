@@ -9,6 +9,7 @@ import {
   ConfigError,
   type Document,
   type Entry,
+  isList,
   type Place,
   type Problem,
   type Value,
@@ -140,16 +141,17 @@ class Source {
         ? this.#readValue(node.value)
         : this.#readHeader(node);
       const content = this.#add(table, this.#keysOf(node.key), value);
-      if (node.type === "TOMLTable" && content instanceof Map) {
-        this.readTable(node, content);
-      }
+      if (node.type !== "TOMLTable") continue;
+      const body = isList(content) ? content.at(-1)?.content : content;
+      if (body instanceof Map) this.readTable(node, body);
     }
   }
 
-  /** No key of ours takes a list of tables, so nobody asks for their content. */
+  /** `[table]`, or an element of the list `[[tables]]`. */
   #readHeader({ kind, loc }: AST.TOMLTable): Value {
-    const content = kind === "array" ? [] : new Map();
-    return { place: this.#placeOf(loc.start), content };
+    const place = this.#placeOf(loc.start);
+    const table: Value = { place, content: new Map() };
+    return kind === "array" ? { place, content: [table] } : table;
   }
 
   #readValue(node: AST.TOMLContentNode): Value {
@@ -177,9 +179,15 @@ class Source {
   #add(table: OpenTable, keys: Key[], value: Value): Value["content"] {
     const [{ name, place }, ...rest] = keys;
     const fresh = rest.length > 0 ? { place, content: new Map() } : value;
-    const entry = table.get(name) ?? { place, value: fresh };
+    const known = table.get(name);
+    const entry = known ?? { place, value: fresh };
     table.set(name, entry);
     const { content } = entry.value;
+    if (known && isList(content) && isList(fresh.content)) {
+      const list = [...content, ...fresh.content];
+      table.set(name, { place, value: { ...entry.value, content: list } });
+      return list;
+    }
     return rest.length > 0 && content instanceof Map
       ? this.#add(content, rest, value)
       : content;

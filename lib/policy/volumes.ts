@@ -12,17 +12,16 @@ import { readServiceSpec, type ServiceSpec } from "../call/service.ts";
 import type { Struct } from "../call/struct.ts";
 import { Unreadable } from "../call/unreadable.ts";
 import type { ContainerFacts, Engine } from "../engine/engine.ts";
-import { followLinks } from "../engine/host_paths.ts";
 import { shown } from "../text.ts";
 import { olderThan } from "../version.ts";
 import { ALLOW, type Decision } from "./decision.ts";
-import { checkBind, readBindDirectory } from "./rules/binds.ts";
+import { decideBinds } from "./binds.ts";
+import type { Bind, BindEntry } from "./rules/binds.ts";
 import {
   checkImageVolumes,
   checkVolumes,
   coveredPaths,
 } from "./rules/covered.ts";
-import { cleanPath } from "./rules/paths.ts";
 import {
   checkServiceName,
   checkTemplates,
@@ -49,7 +48,7 @@ export interface VolumesPolicy {
    * The directories that bind mounts may come from; a component `*` stands for
    * any one. Undefined if they may come from anywhere.
    */
-  readonly allowBind?: readonly string[];
+  readonly allowBind?: readonly BindEntry[];
   /** Names of services whose tasks may have volumes. */
   readonly allowService: readonly string[];
 }
@@ -97,21 +96,36 @@ export async function decideVolumes(
  *
  * @param policy The administrator's settings.
  * @param name What to call the container.
+ * @param engine The engine, which tells where it keeps its own files.
  * @param containers The container, and others that the name may mean.
  * @returns The decision.
  */
 export async function decideContainer(
   policy: VolumesPolicy,
   name: string,
+  engine: Pick<Engine, "hostFacts">,
   ...containers: ContainerFacts[]
 ): Promise<Decision> {
   for (const { mounts } of containers) {
     const denied = checkContainer(name, mounts);
     if (denied) return denied;
   }
-  const binds = containers.flatMap(({ mounts }) => mounts)
-    .filter(({ type }) => type === "bind");
-  return await decideBinds(policy, binds.map(({ source }) => source));
+  return await decideBinds(
+    policy.allowBind,
+    containers.flatMap(bindsOf),
+    engine,
+  );
+}
+
+/**
+ * Lists the bind mounts that a container has.
+ *
+ * @param container The container.
+ * @returns Its bind mounts.
+ */
+export function bindsOf({ mounts }: ContainerFacts): Bind[] {
+  return mounts.filter(({ type }) => type === "bind")
+    .map(({ source, readOnly = false }) => ({ source, readOnly }));
 }
 
 /**
@@ -125,7 +139,7 @@ async function decideCreate(
 ): Promise<Decision> {
   const body = call.body();
   const host = readStorage(body.struct("HostConfig"));
-  const storage = await decideStorage(policy, host, body);
+  const storage = await decideStorage(policy, host, body, engine);
   if (!storage.allow) return storage;
   const covered = coveredPaths(host);
   const denied = checkVolumes(body.keys("Volumes"), covered) ??
@@ -190,7 +204,7 @@ async function decideStart(
     if (call.hasBody) {
       const body = call.body();
       const host = readStorage(body.struct("HostConfig"));
-      const storage = await decideStorage(policy, host, body);
+      const storage = await decideStorage(policy, host, body, engine);
       if (!storage.allow) return storage;
     }
   }
@@ -216,7 +230,7 @@ async function decideNamedContainer(
 ): Promise<Decision> {
   // If there is none, the engine's own 404 is the right answer.
   const containers = await engine.findContainers(name);
-  return await decideContainer(policy, name, ...containers);
+  return await decideContainer(policy, name, engine, ...containers);
 }
 
 async function decideServiceCreate(
@@ -257,7 +271,11 @@ async function decideServiceSpec(
     (policy.allowBind && checkTemplates(spec.mounts));
   if (denied) return denied;
   const binds = spec.mounts.filter(({ type }) => type === "bind");
-  const sources = await decideBinds(policy, binds.map(({ source }) => source));
+  const sources = await decideBinds(
+    policy.allowBind,
+    binds.map(({ source, readOnly = false }) => ({ source, readOnly })),
+    engine,
+  );
   if (!sources.allow) return sources;
   if (spec.image === "") return ALLOW; // No container task.
 
@@ -289,11 +307,12 @@ async function decideStorage(
   policy: VolumesPolicy,
   host: Storage,
   body: Struct,
+  engine: Engine,
 ): Promise<Decision> {
   const atTop = readStorage(body);
   const sources = [...bindSources(host), ...bindSources(atTop)];
   return checkStorage(host) ?? checkStorage(atTop) ??
-    await decideBinds(policy, sources);
+    await decideBinds(policy.allowBind, sources, engine);
 }
 
 function readStorage(hostConfig: Struct | undefined): Storage {
@@ -303,38 +322,4 @@ function readStorage(hostConfig: Struct | undefined): Storage {
     volumesFrom: hostConfig?.strings("VolumesFrom") ?? [],
     tmpfs: hostConfig?.keys("Tmpfs") ?? [],
   };
-}
-
-/**
- * How many steps on the file system the bind mounts of a call may take
- * together. A hundred of them, each 30 directories deep, stay below it; a call
- * that takes all of it waits for some tenths of a second.
- */
-const BIND_STEPS = 4000;
-
-/**
- * The same for each directory of `allow-bind`: a user who may write to one
- * could make every call wait.
- */
-const DIRECTORY_STEPS = 400;
-
-/** Links are followed anew for each call: they can be changed at any time. */
-async function decideBinds(
-  { allowBind }: VolumesPolicy,
-  sources: readonly string[],
-): Promise<Decision> {
-  if (!allowBind || sources.length === 0) return ALLOW;
-  const directories = await Promise.all(
-    allowBind.map(readBindDirectory).map(async (directory) => ({
-      ...directory,
-      ...await followLinks(directory.fixed, { steps: DIRECTORY_STEPS }),
-    })),
-  );
-  const budget = { steps: BIND_STEPS };
-  for (const source of sources) {
-    const path = await followLinks(cleanPath(source), budget);
-    const denied = checkBind(source, path, directories);
-    if (denied) return denied;
-  }
-  return ALLOW;
 }

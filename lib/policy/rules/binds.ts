@@ -2,6 +2,22 @@ import { shown } from "../../text.ts";
 import { type Denial, deny } from "../decision.ts";
 import { cleanPath } from "./paths.ts";
 
+/** A bind mount that is to be made, or was made. */
+export interface Bind {
+  /** Path on the host, as it was sent. */
+  readonly source: string;
+  readonly readOnly: boolean;
+}
+
+/** An entry of `allow-bind`: a directory, or with what is allowed there. */
+export type BindEntry = string | {
+  readonly path: string;
+  /** Whether only mounts that can't write are allowed. */
+  readonly readOnly?: boolean;
+  /** Whether what lies below it may be mounted too, not only itself. */
+  readonly below?: boolean;
+};
+
 /** A directory below which bind mounts may come from, as an admin wrote it. */
 export interface BindDirectory {
   /** As it was written. A component `*` stands for any one. */
@@ -10,6 +26,8 @@ export interface BindDirectory {
   readonly fixed: string;
   /** The components from the first `*` on. */
   readonly rest: readonly string[];
+  readonly readOnly: boolean;
+  readonly below: boolean;
 }
 
 /** Where a path on the host leads. */
@@ -26,10 +44,12 @@ export type FollowedDirectory = BindDirectory & HostPath;
 /**
  * Reads a directory of `allow-bind`.
  *
- * @param written Absolute path; a component `*` stands for any one.
+ * @param entry Absolute path; a component `*` stands for any one.
  * @returns The directory, of which `fixed` is on the host's file system.
  */
-export function readBindDirectory(written: string): BindDirectory {
+export function readBindDirectory(entry: BindEntry): BindDirectory {
+  const { path: written, readOnly = false, below = true } =
+    typeof entry === "string" ? { path: entry } : entry;
   const components = componentsOf(cleanPath(written));
   const star = components.indexOf("*");
   const end = star < 0 ? components.length : star;
@@ -37,31 +57,53 @@ export function readBindDirectory(written: string): BindDirectory {
     written,
     fixed: `/${components.slice(0, end).join("/")}`,
     rest: components.slice(end),
+    readOnly,
+    below,
   };
 }
 
 /**
  * Checks where a bind mount comes from.
  *
- * @param source The path as it was sent.
- * @param path Where it leads, as the engine will mount it.
+ * @param bind The mount.
+ * @param path Where its source leads, as the engine will mount it.
  * @param directories Where bind mounts may come from.
- * @returns The denial if it lies below none of the directories. A directory
- *   itself may be mounted too: it shows no more than what lies below it.
+ * @param places What is dangerous, and never below a directory by accident.
+ * @returns The denial if it lies below none of the directories, or may write
+ *   where it must not, or shows a dangerous place that none of them names. A
+ *   directory itself may be mounted too: it shows no more than what lies below
+ *   it.
  */
 export function checkBind(
-  source: string,
+  { source, readOnly }: Bind,
   { real, problem }: HostPath,
   directories: readonly FollowedDirectory[],
+  places: readonly string[] = [],
 ): Denial | undefined {
   const refused = `bind mount of ${shown(source)}`;
   if (problem !== undefined) {
     return deny("volumes/bind", `${refused} is not allowed: ${problem}`);
   }
-  if (
-    real !== undefined && directories.some((each) => liesBelow(real, each))
-  ) {
-    return undefined;
+  const fitting = directories
+    .filter((each) => real !== undefined && liesBelow(real, each));
+  const place = real === undefined
+    ? undefined
+    : places.find((place) => isWithin(real, place) || isWithin(place, real));
+  const named = place === undefined
+    ? fitting
+    : fitting.filter((each) => isWithin(each.real ?? "", place));
+  if (named.some((each) => readOnly || !each.readOnly)) return undefined;
+  if (named.length > 0) {
+    return deny(
+      "volumes/bind-read-only",
+      `${refused} is not allowed: only read-only`,
+    );
+  }
+  if (fitting.length > 0) {
+    return deny(
+      "volumes/bind-protected",
+      `${refused} is not allowed: ${place} must be named in allow-bind`,
+    );
   }
   const where = real === undefined || real === cleanPath(source)
     ? ""
@@ -74,15 +116,34 @@ export function checkBind(
   );
 }
 
+/**
+ * Places whose files make root of who can read or write them: the engine's and
+ * containerd's, the kernel's, those through which systemd takes orders, and the
+ * plugin's own. The engine tells where it keeps its containers.
+ */
+export const DANGEROUS_PLACES = [
+  ...["/proc", "/sys", "/dev", "/run/systemd", "/run/dbus"],
+  ...["/run/docker.sock", "/run/docker", "/run/containerd", "/etc/docker"],
+  ...["/etc/containerd", "/var/lib/docker", "/var/lib/containerd"],
+  ...["/var/lib/docker-policy-plugin", "/run/docker-policy-plugin"],
+];
+
+function isWithin(path: string, directory: string): boolean {
+  const parts = componentsOf(directory);
+  return componentsOf(path).slice(0, parts.length).join("/") ===
+    parts.join("/");
+}
+
 function liesBelow(
   path: string,
-  { real, rest }: FollowedDirectory,
+  { real, rest, below }: FollowedDirectory,
 ): boolean {
   if (real === undefined) return false;
   const wanted = [...componentsOf(real), ...rest];
   const given = componentsOf(path);
   const fixed = wanted.length - rest.length;
-  return wanted.length <= given.length &&
+  return (wanted.length === given.length ||
+    below && wanted.length < given.length) &&
     wanted.every((each, at) =>
       each === given[at] || (each === "*" && at >= fixed)
     );

@@ -7,6 +7,7 @@ import type { Mount } from "../../call/mount.ts";
 import type { Platform } from "../../call/platform.ts";
 import { shown } from "../../text.ts";
 import { type Denial, deny } from "../decision.ts";
+import type { Bind } from "./binds.ts";
 
 /**
  * The fields of the engine's HostConfig that bring storage, or cover a path.
@@ -28,6 +29,7 @@ export interface MountPoint {
   readonly source: string;
   /** Path in the container. */
   readonly destination: string;
+  readonly readOnly?: boolean;
 }
 
 /**
@@ -158,11 +160,11 @@ export function checkLinks(links: readonly string[]): Denial | undefined {
  * @param storage What the request asks for; without volumes.
  * @returns The sources of the bind mounts, as they were sent.
  */
-export function bindSources({ binds, mounts }: Storage): string[] {
+export function bindSources({ binds, mounts }: Storage): Bind[] {
   return [
-    ...binds.map((bind) => splitBind(bind).source),
-    ...mounts.filter(({ type }) => type === "bind").map(({ source }) => source),
-  ];
+    ...binds.map(splitBind),
+    ...mounts.filter(({ type }) => type === "bind"),
+  ].map(({ source, readOnly = false }) => ({ source, readOnly }));
 }
 
 /**
@@ -170,14 +172,20 @@ export function bindSources({ binds, mounts }: Storage): string[] {
  * daemon/volume/mounts/linux_parser.go.
  *
  * @param bind Such as `/host:/container:ro`.
- * @returns Its first two parts. A single one is a path in the container,
- *   without a source.
+ * @returns Its first two parts, and whether the third makes it read-only. A single
+ *   part is a path in the container, without a source.
  */
-export function splitBind(bind: string): { source: string; target: string } {
-  const [first, second] = bind.split(":");
+export function splitBind(
+  bind: string,
+): { source: string; target: string; readOnly: boolean } {
+  const [first, second, mode = ""] = bind.split(":");
   return second === undefined
-    ? { source: "", target: first }
-    : { source: first, target: second };
+    ? { source: "", target: first, readOnly: false }
+    : {
+      source: first,
+      target: second,
+      readOnly: mode.split(",").includes("ro"),
+    };
 }
 
 /**

@@ -50,6 +50,7 @@ function image(volumes: string[], id = "sha256:1d"): ImageFacts {
     platform: { os: "linux", architecture: "amd64", variant: "" },
     volumes,
     labels: {},
+    user: "",
     layers: [],
     parent: "",
     repoDigests: [],
@@ -1142,14 +1143,13 @@ Deno.test("volumes: a call can't keep others waiting by its bind mounts", () =>
         `bind mount of ${dir}/0/0 is not allowed: ` +
           "too many directories and links to follow",
       );
-      // As many paths that take no step on the file system.
+      // The only path that takes no step on the file system ends it at once.
       assertEquals(
         await verdict(createWithBinds(Array(5000).fill("/")), {}, {
           ...policy,
           allowBind: ["/"],
         }),
-        "bind mount of / is not allowed: " +
-          "too many directories and links to follow",
+        "bind mount of / is not allowed: /proc must be named in allow-bind",
       );
     } finally {
       clearInterval(timer);

@@ -1,6 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import {
+  type BindEntry,
   checkBind,
+  DANGEROUS_PLACES,
   readBindDirectory,
 } from "../../../../lib/policy/rules/binds.ts";
 import { cleanPath } from "../../../../lib/policy/rules/paths.ts";
@@ -31,7 +33,7 @@ function said(
     real: follow(directory.fixed),
   }));
   const path = { real: follow(cleanPath(source)) };
-  return checkBind(source, path, directories)?.message;
+  return checkBind({ source, readOnly: false }, path, directories)?.message;
 }
 
 function allows(
@@ -204,14 +206,24 @@ Deno.test("binds: what can't be followed is said", () => {
   const problem = "too many links to follow";
   const srv = { ...readBindDirectory("/srv"), real: "/srv" };
   assertEquals(
-    checkBind("/srv/a", { problem }, [srv])?.message,
+    checkBind({ source: "/srv/a", readOnly: false }, { problem }, [srv])
+      ?.message,
     "bind mount of /srv/a is not allowed: too many links to follow",
   );
   // A directory that can't be followed allows nothing, and is not the reason.
   const etc = { ...readBindDirectory("/etc"), problem };
-  assertEquals(checkBind("/srv/a", { real: "/srv/a" }, [etc, srv]), undefined);
   assertEquals(
-    checkBind("/etc/a", { real: "/etc/a" }, [etc, srv])?.message,
+    checkBind({ source: "/srv/a", readOnly: false }, { real: "/srv/a" }, [
+      etc,
+      srv,
+    ]),
+    undefined,
+  );
+  assertEquals(
+    checkBind({ source: "/etc/a", readOnly: false }, { real: "/etc/a" }, [
+      etc,
+      srv,
+    ])?.message,
     "bind mount of /etc/a is not allowed: only below /etc, /srv",
   );
 });
@@ -254,11 +266,87 @@ Deno.test("binds: what a directory is before its first star", () => {
       ["/a*/b", "/a*/b", []],
     ] as [string, string, string[]][]
   ) {
-    assertEquals(readBindDirectory(written), { written, fixed, rest });
+    assertEquals(readBindDirectory(written), {
+      ...{ written, fixed, rest, readOnly: false, below: true },
+    });
   }
 });
 
 Deno.test("binds: a directory that is really called * is no wildcard", () => {
   const links = { "/srv": "/export/*" };
   allows(["/srv"], [["/export/*/a", true], ["/export/x/a", false]], links);
+});
+
+/** What is said of mounts that can write and can't, with these places. */
+function saidOf(
+  source: string,
+  readOnly: boolean,
+  allowed: BindEntry[],
+): string | undefined {
+  const directories = allowed.map(readBindDirectory)
+    .map((directory) => ({ ...directory, real: directory.fixed }));
+  const bind = { source, readOnly };
+  return checkBind(bind, { real: source }, directories, DANGEROUS_PLACES)
+    ?.message;
+}
+
+Deno.test("binds: read-only where the entry says so", () => {
+  const pki = { path: "/etc/pki/", readOnly: true };
+  const refused = (path: string) =>
+    `bind mount of ${path} is not allowed: only read-only`;
+  assertEquals(saidOf("/etc/pki/a", true, [pki]), undefined);
+  assertEquals(saidOf("/etc/pki/a", false, [pki]), refused("/etc/pki/a"));
+  assertEquals(saidOf("/etc/pki/a", false, [pki, "/etc/pki/a"]), undefined);
+  assertEquals(saidOf("/srv/a", false, ["/srv/", pki]), undefined);
+  assertEquals(
+    saidOf("/opt", true, ["/srv/", pki]),
+    "bind mount of /opt is not allowed: only below /srv/, /etc/pki/",
+  );
+});
+
+Deno.test("binds: a directory without what lies below it", () => {
+  const allowed = [{ path: "/srv/*", below: false }, {
+    path: "/opt",
+    below: false,
+    readOnly: true,
+  }];
+  const refused = (path: string) =>
+    `bind mount of ${path} is not allowed: only below /srv/*, /opt`;
+  assertEquals(saidOf("/srv/ann", false, allowed), undefined);
+  assertEquals(saidOf("/srv/ann/x", false, allowed), refused("/srv/ann/x"));
+  assertEquals(saidOf("/srv", false, allowed), refused("/srv"));
+  assertEquals(saidOf("/opt", true, allowed), undefined);
+  assertEquals(saidOf("/opt/x", true, allowed), refused("/opt/x"));
+});
+
+Deno.test("binds: dangerous places are below no directory by accident", () => {
+  const refused = (path: string, place: string) =>
+    `bind mount of ${path} is not allowed: ${place} must be named in allow-bind`;
+  for (
+    const [source, place, allowed] of [
+      ["/run/docker.sock", "/run/docker.sock", "/run/"],
+      ["/run/docker/plugins/x.sock", "/run/docker", "/run/"],
+      ["/run", "/run/systemd", "/run/"],
+      ["/", "/proc", "/"],
+      ["/etc/docker", "/etc/docker", "/etc/"],
+      ["/var/lib/docker/volumes/x", "/var/lib/docker", "/var/"],
+      ["/dev/sda", "/dev", "/"],
+      ["/sys/fs/cgroup", "/sys", "/"],
+    ]
+  ) {
+    assertEquals(saidOf(source, false, [allowed]), refused(source, place));
+    assertEquals(saidOf(source, true, [allowed]), refused(source, place));
+  }
+  for (
+    const [source, allowed] of [
+      ["/run/user/1000", "/run/"],
+      ["/var/log", "/var/"],
+      ["/var/lib/dockerfiles", "/var/lib/"],
+      ["/run/docker.sock", "/run/docker.sock"],
+      ["/var/lib/docker/volumes/x", "/var/lib/docker/volumes/"],
+      ["/dev/shm", "/dev/shm"],
+    ]
+  ) {
+    assertEquals(saidOf(source, false, ["/srv/", allowed]), undefined, source);
+  }
 });

@@ -69,21 +69,27 @@ Deno.test("storage: the host paths of bind mounts", () => {
       binds: ["/a:/x", "/b:/y:ro"],
       mounts: [mount("bind", "/c"), mount("tmpfs", "/d"), mount("image", "e")],
     })),
-    ["/a", "/b", "/c"],
+    [
+      { source: "/a", readOnly: false },
+      { source: "/b", readOnly: true },
+      { source: "/c", readOnly: false },
+    ],
   );
 });
 
 Deno.test("storage: the parts of a bind", () => {
   for (
-    const [bind, source, target] of [
+    const [bind, source, target, readOnly = false] of [
       ["/h:/x", "/h", "/x"],
-      ["/h:/x:ro,z", "/h", "/x"],
+      ["/h:/x:ro,z", "/h", "/x", true],
+      ["/h:/x:z,ro", "/h", "/x", true],
+      ["/h:/x:rw", "/h", "/x"],
       ["/x", "", "/x"],
       [":/x", "", "/x"],
       ["", "", ""],
-    ]
+    ] as const
   ) {
-    assertEquals(splitBind(bind), { source, target }, bind);
+    assertEquals(splitBind(bind), { source, target, readOnly }, bind);
   }
 });
 

@@ -25,6 +25,7 @@ import {
   summarizeConfig,
 } from "./lib/config/show.ts";
 import {
+  engineWarnings,
   reloadWarnings,
   startWarnings,
   warnOfUnseenBuilds,
@@ -133,6 +134,7 @@ async function start(args: Args, log: Log): Promise<() => Promise<void>> {
     const { config } = settings;
     for (const line of describeConfig(config)) log.info(line);
     for (const warning of startWarnings(config)) log.warning(warning);
+    for (const warning of engineWarnings(config)) log.warning(warning);
     warnOfUnseenBuilds(config, lines.engine, log);
   };
   logSettings();

@@ -12,14 +12,14 @@ import { escape } from "@std/regexp";
 import { parseTarget, type Target } from "./target.ts";
 
 /** The policies, each under the name of its section in the configuration. */
-export type Section = "volumes" | "images" | "push";
+export type Section = "volumes" | "images" | "push" | "privileges";
 
 /** One call, or family of calls, of the engine's API. */
 interface Row {
   /** What the call does; the name by which policies know it. */
   readonly name: string;
   /** HTTP method; the engine's router tells letter case apart. */
-  readonly method: "POST" | "PUT";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
   /**
    * Path without API version, in the notation of the engine's own router
    * (moby's daemon/server/router/*): `{name:.*}` takes anything, slashes too.
@@ -34,56 +34,131 @@ const TABLE = [
     name: "container create",
     method: "POST",
     path: "/containers/create",
-    policies: ["volumes"],
+    policies: ["volumes", "privileges"],
   },
   {
     name: "container start",
     method: "POST",
     path: "/containers/{name:.*}/start",
-    policies: ["volumes"],
+    policies: ["volumes", "privileges"],
   },
   {
     name: "container restart",
     method: "POST",
     path: "/containers/{name:.*}/restart",
-    policies: ["volumes"],
+    policies: ["volumes", "privileges"],
   },
   {
     name: "container update",
     method: "POST",
     path: "/containers/{name:.*}/update",
-    policies: ["volumes"],
+    policies: ["volumes", "privileges"],
   },
   {
     // It could give the name in a start to another container than was checked.
     name: "container rename",
     method: "POST",
     path: "/containers/{name:.*}/rename",
-    policies: ["volumes"],
+    policies: ["volumes", "privileges"],
   },
   {
     name: "container archive",
     method: "PUT",
     path: "/containers/{name:.*}/archive",
-    policies: ["volumes"],
+    policies: ["volumes", "privileges"],
+  },
+  {
+    // `docker cp` from a container, and from what is mounted into it.
+    name: "container archive read",
+    method: "GET",
+    path: "/containers/{name:.*}/archive",
+    policies: ["privileges"],
+  },
+  {
+    name: "container archive stat",
+    method: "HEAD",
+    path: "/containers/{name:.*}/archive",
+    policies: ["privileges"],
+  },
+  {
+    // The same, before API 1.24.
+    name: "container copy",
+    method: "POST",
+    path: "/containers/{name:.*}/copy",
+    policies: ["privileges"],
+  },
+  {
+    name: "container export",
+    method: "GET",
+    path: "/containers/{name:.*}/export",
+    policies: ["privileges"],
+  },
+  {
+    name: "container attach",
+    method: "POST",
+    path: "/containers/{name:.*}/attach",
+    policies: ["privileges"],
+  },
+  {
+    name: "container attach websocket",
+    method: "GET",
+    path: "/containers/{name:.*}/attach/ws",
+    policies: ["privileges"],
+  },
+  {
+    name: "container commit",
+    method: "POST",
+    path: "/commit",
+    policies: ["privileges"],
+  },
+  {
+    name: "exec create",
+    method: "POST",
+    path: "/containers/{name:.*}/exec",
+    policies: ["privileges"],
+  },
+  {
+    name: "exec start",
+    method: "POST",
+    path: "/exec/{name:.*}/start",
+    policies: ["privileges"],
+  },
+  {
+    // Checkpoints can lie in any directory of the host.
+    name: "checkpoint create",
+    method: "POST",
+    path: "/containers/{name:.*}/checkpoints",
+    policies: ["privileges"],
+  },
+  {
+    name: "checkpoint list",
+    method: "GET",
+    path: "/containers/{name:.*}/checkpoints",
+    policies: ["privileges"],
+  },
+  {
+    name: "checkpoint delete",
+    method: "DELETE",
+    path: "/containers/{name}/checkpoints/{checkpoint}",
+    policies: ["privileges"],
   },
   {
     name: "service create",
     method: "POST",
     path: "/services/create",
-    policies: ["images", "volumes"],
+    policies: ["images", "volumes", "privileges"],
   },
   {
     name: "service update",
     method: "POST",
     path: "/services/{id}/update",
-    policies: ["images", "volumes"],
+    policies: ["images", "volumes", "privileges"],
   },
   {
     name: "build",
     method: "POST",
     path: "/build",
-    policies: ["images", "volumes"],
+    policies: ["images", "volumes", "privileges"],
   },
   {
     // BuildKit's client serves the build context and credentials over it.
@@ -122,20 +197,119 @@ const TABLE = [
     name: "plugin pull",
     method: "POST",
     path: "/plugins/pull",
-    policies: ["images"],
+    policies: ["images", "privileges"],
   },
   {
     name: "plugin upgrade",
     method: "POST",
     path: "/plugins/{name:.*}/upgrade",
-    policies: ["images"],
+    policies: ["images", "privileges"],
   },
   {
     // From a tar in the body.
     name: "plugin create",
     method: "POST",
     path: "/plugins/create",
-    policies: ["images"],
+    policies: ["images", "privileges"],
+  },
+  {
+    name: "plugin enable",
+    method: "POST",
+    path: "/plugins/{name:.*}/enable",
+    policies: ["privileges"],
+  },
+  {
+    name: "plugin disable",
+    method: "POST",
+    path: "/plugins/{name:.*}/disable",
+    policies: ["privileges"],
+  },
+  {
+    name: "plugin set",
+    method: "POST",
+    path: "/plugins/{name:.*}/set",
+    policies: ["privileges"],
+  },
+  {
+    name: "plugin remove",
+    method: "DELETE",
+    path: "/plugins/{name:.*}",
+    policies: ["privileges"],
+  },
+  {
+    name: "network create",
+    method: "POST",
+    path: "/networks/create",
+    policies: ["privileges"],
+  },
+  {
+    name: "network connect",
+    method: "POST",
+    path: "/networks/{id:.*}/connect",
+    policies: ["privileges"],
+  },
+  {
+    // The local driver mounts what its options say.
+    name: "volume create",
+    method: "POST",
+    path: "/volumes/create",
+    policies: ["privileges"],
+  },
+  {
+    // With the tokens to join.
+    name: "swarm inspect",
+    method: "GET",
+    path: "/swarm",
+    policies: ["privileges"],
+  },
+  {
+    name: "swarm unlock key",
+    method: "GET",
+    path: "/swarm/unlockkey",
+    policies: ["privileges"],
+  },
+  {
+    name: "swarm init",
+    method: "POST",
+    path: "/swarm/init",
+    policies: ["privileges"],
+  },
+  {
+    name: "swarm join",
+    method: "POST",
+    path: "/swarm/join",
+    policies: ["privileges"],
+  },
+  {
+    name: "swarm leave",
+    method: "POST",
+    path: "/swarm/leave",
+    policies: ["privileges"],
+  },
+  {
+    name: "swarm update",
+    method: "POST",
+    path: "/swarm/update",
+    policies: ["privileges"],
+  },
+  {
+    name: "swarm unlock",
+    method: "POST",
+    path: "/swarm/unlock",
+    policies: ["privileges"],
+  },
+  {
+    // A manager has the whole swarm.
+    name: "node update",
+    method: "POST",
+    path: "/nodes/{id}/update",
+    policies: ["privileges"],
+  },
+  {
+    name: "node remove",
+    method: "DELETE",
+    path: "/nodes/{id}",
+    policies: ["privileges"],
   },
 ] as const satisfies readonly Row[];
 

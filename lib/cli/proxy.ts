@@ -12,6 +12,7 @@ import {
 } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { AuthzRequest } from "../call/authz.ts";
+import { routeOf } from "../call/endpoints.ts";
 import type { EngineEndpoint } from "../engine/address.ts";
 import { requestOptions } from "../engine/client.ts";
 import { olderThan } from "../version.ts";
@@ -60,7 +61,7 @@ export async function serveProxy(options: ProxyOptions): Promise<Proxy> {
   const socket = `${dir}/docker.sock`;
   const server = createServer((request, response) => {
     response.on("error", () => {}); // The client is gone.
-    if (READS.includes(request.method ?? "")) {
+    if (isPassedOn(request)) {
       passOn(options.endpoint, request, response);
     } else answerHere(options, request, response);
   });
@@ -75,6 +76,11 @@ export async function serveProxy(options: ProxyOptions): Promise<Proxy> {
       await Deno.remove(dir, { recursive: true });
     },
   };
+}
+
+/** Some reads are guarded: they copy out of containers, or tell secrets. */
+function isPassedOn({ method = "", url = "" }: IncomingMessage): boolean {
+  return READS.includes(method) && !routeOf({ method, uri: url });
 }
 
 function passOn(

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ImagesPolicy } from "../policy/rules/images.ts";
+import type { PrivilegesPolicy } from "../policy/rules/privileges.ts";
 import type { PushPolicy } from "../policy/rules/push.ts";
 import type { VolumesPolicy } from "../policy/volumes.ts";
 
@@ -44,10 +45,11 @@ export interface Config {
   readonly volumes?: PolicySection<VolumesPolicy>;
   readonly images?: PolicySection<ImagesPolicy>;
   readonly push?: PolicySection<PushPolicy>;
+  readonly privileges?: PolicySection<PrivilegesPolicy>;
 }
 
 /** Every policy, by the name of its section. */
-export const POLICIES = ["volumes", "images", "push"] as const;
+export const POLICIES = ["volumes", "images", "push", "privileges"] as const;
 
 /** What a policy does. */
 export type PolicyState = "enforced" | "tried out" | "off";

@@ -6,7 +6,13 @@
  * @module
  */
 import { InvalidReference, parseReference } from "../call/reference.ts";
+import type { BindEntry } from "../policy/rules/binds.ts";
 import type { Pattern } from "../policy/rules/patterns.ts";
+import {
+  HOST_SHARES,
+  JOINABLE,
+  REQUIREMENTS,
+} from "../policy/rules/privileges.ts";
 import { shown } from "../text.ts";
 import { type CommonKeys, type Config, DEFAULTS, FOR_ALL } from "./config.ts";
 import type { Document } from "./document.ts";
@@ -22,7 +28,7 @@ function readVolumes(section: SectionReader): Section<"volumes"> {
       DEFAULTS.volumes.allowClassicBuild,
     ),
     ...(section.has("allow-bind") && {
-      allowBind: section.strings("allow-bind", [], checkDirectory),
+      allowBind: section.directories("allow-bind", checkDirectory),
     }),
     allowService: section.strings(
       "allow-service",
@@ -35,11 +41,21 @@ function readVolumes(section: SectionReader): Section<"volumes"> {
 export function showVolumes(volumes: Section<"volumes">): Shown {
   return {
     "allow-classic-build": volumes.allowClassicBuild,
-    ...(volumes.allowBind && { "allow-bind": volumes.allowBind }),
+    ...(volumes.allowBind && {
+      "allow-bind": volumes.allowBind.map(showBind),
+    }),
     ...(volumes.allowService.length > 0 && {
       "allow-service": volumes.allowService,
     }),
     ...showCommon(volumes),
+  };
+}
+
+function showBind(entry: BindEntry): ShownEntry {
+  return typeof entry === "string" ? entry : {
+    path: entry.path,
+    "read-only": entry.readOnly ?? false,
+    below: entry.below ?? true,
   };
 }
 
@@ -104,6 +120,56 @@ export function showPush(push: Section<"push">): Shown {
   };
 }
 
+function readPrivileges(section: SectionReader): Section<"privileges"> {
+  return {
+    ...readCommon(section),
+    allowPrivileged: section.boolean("allow-privileged", false),
+    allowCapabilities: section.strings(
+      "allow-capabilities",
+      [],
+      (name) =>
+        /^(CAP_)?[A-Z]+(_[A-Z]+)*$/i.test(name)
+          ? undefined
+          : 'expected the name of a capability, such as "NET_ADMIN"',
+    ),
+    allowDevices: section.strings("allow-devices"),
+    allowHost: section.words("allow-host", HOST_SHARES),
+    allowJoin: section.words("allow-join", JOINABLE),
+    allowSecurityOpt: section.strings("allow-security-opt"),
+    allowSysctls: section.strings("allow-sysctls"),
+    allowRuntimes: section.strings("allow-runtimes"),
+    allowLogDrivers: section.strings("allow-log-drivers"),
+    allowVolumeDrivers: section.strings("allow-volume-drivers"),
+    allowCgroupParents: section.strings("allow-cgroup-parents"),
+    require: section.words("require", REQUIREMENTS),
+    allowPlugins: section.boolean("allow-plugins", false),
+    allowSwarm: section.boolean("allow-swarm", false),
+    allowClassicBuild: section.boolean("allow-classic-build", false),
+  };
+}
+
+/** Shows `[privileges]` as {@link readPrivileges} reads it. */
+export function showPrivileges(privileges: Section<"privileges">): Shown {
+  return {
+    "allow-privileged": privileges.allowPrivileged,
+    "allow-capabilities": privileges.allowCapabilities,
+    "allow-devices": privileges.allowDevices,
+    "allow-host": privileges.allowHost,
+    "allow-join": privileges.allowJoin,
+    "allow-security-opt": privileges.allowSecurityOpt,
+    "allow-sysctls": privileges.allowSysctls,
+    "allow-runtimes": privileges.allowRuntimes,
+    "allow-log-drivers": privileges.allowLogDrivers,
+    "allow-volume-drivers": privileges.allowVolumeDrivers,
+    "allow-cgroup-parents": privileges.allowCgroupParents,
+    "require": privileges.require,
+    "allow-plugins": privileges.allowPlugins,
+    "allow-swarm": privileges.allowSwarm,
+    "allow-classic-build": privileges.allowClassicBuild,
+    ...showCommon(privileges),
+  };
+}
+
 function readCommon(section: SectionReader): CommonKeys {
   return {
     enforce: section.boolean("enforce", FOR_ALL.enforce),
@@ -117,13 +183,22 @@ function showCommon({ enforce, allowUser, allowGroup }: CommonKeys): Shown {
 }
 
 /** The keys of a section, as the file writes them. */
-type Shown = Record<string, boolean | readonly string[]>;
+type Shown = Record<string, boolean | readonly ShownEntry[]>;
+
+/** An entry of a list, as the file writes it. */
+type ShownEntry = string | Record<string, string | boolean>;
 
 /** The old name of `[volumes]`, from docker-novolume-plugin. */
 export const OLD_VOLUMES_SECTION = "docker-novolume-plugin";
 
 /** The names that a table of the file may have. */
-const SECTIONS = ["volumes", OLD_VOLUMES_SECTION, "images", "push"];
+const SECTIONS = [
+  "volumes",
+  OLD_VOLUMES_SECTION,
+  "images",
+  "push",
+  "privileges",
+];
 
 /** `[docker-novolume-plugin]` has the keys that it always had. */
 function readOldVolumes(section: SectionReader): Section<"volumes"> {
@@ -145,8 +220,10 @@ export function readSections(document: Document): Config {
     const report = (message: string) => problems.push({ file, place, message });
     if (!SECTIONS.includes(name)) {
       report(
-        `unknown section or key ${shown(name)}: expected [volumes], [images] ` +
-          "or [push]",
+        `unknown section or key ${
+          shown(name)
+        }: expected [volumes], [images], ` +
+          "[push] or [privileges]",
       );
       continue;
     }
@@ -167,6 +244,9 @@ export function readSections(document: Document): Config {
         break;
       case "push":
         config.push = { file, ...readPush(section) };
+        break;
+      case "privileges":
+        config.privileges = { file, ...readPrivileges(section) };
     }
     section.done();
   }

@@ -12,7 +12,12 @@ import {
   type PolicyState,
   stateOf,
 } from "./config.ts";
-import { showImages, showPush, showVolumes } from "./sections.ts";
+import {
+  showImages,
+  showPrivileges,
+  showPush,
+  showVolumes,
+} from "./sections.ts";
 
 /** How many entries of a list the log shows. */
 const LOGGED_ENTRIES = 8;
@@ -25,13 +30,16 @@ const LOGGED_ENTRIES = 8;
  *   patterns as they were written. `from` is the file that a section comes from.
  */
 export function showConfig(
-  { volumes, images, push }: Config,
+  { volumes, images, push, privileges }: Config,
 ): Record<string, Record<string, unknown>> {
   const from = ({ file = "default" }: { file?: string }) => ({ from: file });
   return {
     ...(volumes && { volumes: { ...from(volumes), ...showVolumes(volumes) } }),
     ...(images && { images: { ...from(images), ...showImages(images) } }),
     ...(push && { push: { ...from(push), ...showPush(push) } }),
+    ...(privileges && {
+      privileges: { ...from(privileges), ...showPrivileges(privileges) },
+    }),
   };
 }
 

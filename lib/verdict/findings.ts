@@ -3,6 +3,7 @@ import type { ContainerFacts } from "../engine/engine.ts";
 import { serviceOf, type TaskService } from "../engine/services.ts";
 import { ALLOW, type Denial } from "../policy/decision.ts";
 import { decideTaskImage } from "../policy/images.ts";
+import { decideContainerPrivileges } from "../policy/privileges.ts";
 import { decideContainer } from "../policy/volumes.ts";
 import type { LineOptions } from "./options.ts";
 
@@ -40,11 +41,24 @@ async function serviceOfTask(
  * @throws {EngineError} If the engine gives no usable answer.
  */
 export async function lookAt(
-  { config: { volumes, images }, engine }: LineOptions,
+  { config: { volumes, images, privileges }, engine }: LineOptions,
   container: ContainerFacts,
 ): Promise<Look> {
   const mounts = volumes
-    ? await decideContainer(volumes, container.id.slice(0, 12), container)
+    ? await decideContainer(
+      volumes,
+      container.id.slice(0, 12),
+      engine,
+      container,
+    )
+    : ALLOW;
+  const options = privileges
+    ? await decideContainerPrivileges(
+      privileges,
+      container.id.slice(0, 12),
+      container,
+      engine,
+    )
     : ALLOW;
   const service = await serviceOfTask(engine, container);
   const findings: Finding[] = [];
@@ -55,6 +69,13 @@ export async function lookAt(
       section: "volumes",
       denial: mounts,
       enforce: volumes.enforce,
+    });
+  }
+  if (privileges && !options.allow) {
+    findings.push({
+      section: "privileges",
+      denial: options,
+      enforce: privileges.enforce,
     });
   }
   if (images && service) {

@@ -18,7 +18,9 @@ import {
   deny,
 } from "../policy/decision.ts";
 import { decideImages } from "../policy/images.ts";
+import { decidePrivileges } from "../policy/privileges.ts";
 import { decidePush } from "../policy/push.ts";
+import type { BindEntry } from "../policy/rules/binds.ts";
 import { decideVolumes } from "../policy/volumes.ts";
 import { shown } from "../text.ts";
 import { describe } from "./describe.ts";
@@ -155,10 +157,29 @@ export function createFirstLine(
           return await decideImages(config.images!, call, engine);
         case "push":
           return await decidePush(config.push!, call, engine);
+        case "privileges":
+          return await decidePrivileges(
+            {
+              ...config.privileges!,
+              allowBind: await bindsOf(request, config),
+            },
+            call,
+            engine,
+          );
       }
     } catch (error) {
       return denyFor(error);
     }
+  }
+
+  /** Where the user's bind mounts may come from; undefined for anywhere. */
+  async function bindsOf(
+    { user }: AuthzRequest,
+    { volumes }: Config,
+  ): Promise<readonly BindEntry[] | undefined> {
+    return volumes?.enforce && !await isExempt(user, volumes)
+      ? volumes.allowBind
+      : undefined;
   }
 
   function denyFor(error: unknown): Denial {

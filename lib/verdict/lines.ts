@@ -96,7 +96,11 @@ export function createLines(
     thirdLine,
     log,
     isWanted: () =>
-      [settings.config.volumes, settings.config.images].some(Boolean),
+      [
+        settings.config.volumes,
+        settings.config.images,
+        settings.config.privileges,
+      ].some(Boolean),
     presence,
   });
   return {

@@ -14,6 +14,7 @@ import {
 } from "../call/endpoints.ts";
 import type { Metrics } from "../metrics.ts";
 import { ALLOW, type Decision, deny } from "../policy/decision.ts";
+import { decideContainerPrivileges } from "../policy/privileges.ts";
 import { decidePush } from "../policy/push.ts";
 import { decideContainer } from "../policy/volumes.ts";
 import { idIn } from "./answers.ts";
@@ -46,7 +47,7 @@ const LOOKED_AT: ReadonlySet<EndpointName> = new Set([
 /**
  * Makes the second line.
  *
- * A container that has what the volume policy forbids got past the first line:
+ * A container that has what a policy forbids got past the first line:
  * its request was read otherwise than the engine reads it, or its image changed
  * in between. It is removed with its anonymous volumes before its client knows
  * its ID, and an alert is logged. Named volumes stay, since they may have been
@@ -64,21 +65,31 @@ export function createSecondLine(
 
   async function decideOnCreate(
     { request, status, body }: AuthzResponse,
+    exempt: readonly Section[],
   ): Promise<Decision> {
-    const policy = options.config.volumes;
+    const { volumes, privileges } = options.config;
+    const holds = (section: "volumes" | "privileges") =>
+      options.config[section]?.enforce && !exempt.includes(section);
     // An answer that is too long to be shown has no status. What it made is the
     // third line's.
-    if (!policy?.enforce || status !== 201) return ALLOW;
+    if (status !== 201 || !holds("volumes") && !holds("privileges")) {
+      return ALLOW;
+    }
     const container = await engine.findContainer(idIn(body, "Id"));
     if (!container) return ALLOW; // Gone already.
-    const { id } = container;
-    const decision = await decideContainer(policy, id.slice(0, 12), container);
+    const name = container.id.slice(0, 12);
+    const mounts = holds("volumes")
+      ? await decideContainer(volumes!, name, engine, container)
+      : ALLOW;
+    const decision = mounts.allow && holds("privileges")
+      ? await decideContainerPrivileges(privileges!, name, container, engine)
+      : mounts;
     if (decision.allow) return decision;
     log.error(
       `alert: ${decision.message}: the check before its creation missed ` +
         `it; removing it; its request was ${describeAlerting(request)}`,
     );
-    await engine.removeContainer(id);
+    await engine.removeContainer(container.id);
     options.metrics?.acted("removed");
     return decision;
   }
@@ -106,9 +117,7 @@ export function createSecondLine(
   ): Promise<Decision> {
     switch (route.endpoint.name) {
       case "container create":
-        return exempt.includes("volumes")
-          ? ALLOW
-          : await decideOnCreate(response);
+        return await decideOnCreate(response, exempt);
       case "image push":
         if (!exempt.includes("push")) {
           await lookAfterPush(response.request, route);

@@ -196,7 +196,7 @@ Deno.test("sections: mistakes, each with its line and what was expected", () => 
       ],
       [
         "\n[image]\nwhitelist = []",
-        "2: unknown section or key image: expected [volumes], [images] or [push]",
+        "2: unknown section or key image: expected [volumes], [images], [push] or [privileges]",
       ],
       [
         "[constructor]\n",
@@ -313,3 +313,95 @@ const ONE_DIRECTORY = 'a "*" stands for any one directory, and must be all ' +
   'of its name: "/home/*/data"';
 const HOST = "give the host only, as in the name of an image: " +
   '"registry.redhat.io"';
+
+const PRIVILEGES = {
+  from: "x.toml",
+  "allow-privileged": false,
+  "allow-capabilities": [],
+  "allow-devices": [],
+  "allow-host": [],
+  "allow-join": [],
+  "allow-security-opt": [],
+  "allow-sysctls": [],
+  "allow-runtimes": [],
+  "allow-log-drivers": [],
+  "allow-volume-drivers": [],
+  "allow-cgroup-parents": [],
+  require: [],
+  "allow-plugins": false,
+  "allow-swarm": false,
+  "allow-classic-build": false,
+  enforce: true,
+  "allow-user": [],
+  "allow-group": [],
+};
+
+Deno.test("sections: [privileges]", () => {
+  assertEquals(shown("[privileges]"), { privileges: PRIVILEGES });
+  const keys = {
+    ...PRIVILEGES,
+    "allow-privileged": true,
+    "allow-capabilities": ["NET_ADMIN", "cap_sys_time", "ALL"],
+    "allow-devices": ["/dev/fuse", "gpu"],
+    "allow-host": ["network", "mount"],
+    "allow-join": ["pid"],
+    "allow-security-opt": ["seccomp=unconfined"],
+    require: ["user", "memory"],
+    "allow-swarm": true,
+  };
+  const { from: _, ...written } = keys;
+  const lines = Object.entries(written)
+    .map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
+  assertEquals(shown(`[privileges]\n${lines.join("")}`), { privileges: keys });
+  assertProblems(
+    '[privileges]\nallow-host = ["net"]\nallow-join = ["uts"]\n' +
+      'require = ["root"]\nallow-capabilities = ["CAP NET"]\nallow-all = 1\n',
+    [
+      '2: allow-host is "net": expected one of network, pid, ipc, uts, user, ' +
+      "cgroup, mount",
+      '3: allow-join is "uts": expected one of network, pid, ipc',
+      '4: require is "root": expected one of no-new-privileges, read-only, user',
+      '5: allow-capabilities is "CAP NET": expected the name of a capability',
+      "6: unknown key allow-all in [privileges]: ",
+    ],
+  );
+});
+
+Deno.test("sections: entries of allow-bind that say more", () => {
+  const entries = [
+    "/srv/",
+    { path: "/etc/pki/", "read-only": true, below: true },
+    { path: "/srv/*", "read-only": false, below: false },
+  ];
+  const inline = '[volumes]\nallow-bind = ["/srv/", ' +
+    '{ path = "/etc/pki/", read-only = true }, ' +
+    '{ path = "/srv/*", below = false }]\n';
+  assertEquals(shown(inline).volumes, {
+    ...VOLUMES,
+    "allow-bind": entries,
+  });
+  const tables = '[[volumes.allow-bind]]\npath = "/etc/pki/"\n' +
+    'read-only = true\n[[volumes.allow-bind]]\npath = "/srv/*"\n' +
+    "below = false\n";
+  assertEquals(shown(tables).volumes, {
+    ...VOLUMES,
+    "allow-bind": entries.slice(1),
+  });
+  for (
+    const wrong of [
+      "{ path = 1 }",
+      '{ path = "/x", read-only = 1 }',
+      '{ path = "/x", readonly = true }',
+      "{ read-only = true }",
+      "1",
+      '["/x"]',
+    ]
+  ) {
+    assertProblems(`[volumes]\nallow-bind = [${wrong}]\n`, [
+      "2: allow-bind is ",
+    ]);
+  }
+  assertProblems('[volumes]\nallow-bind = [{ path = "srv" }]\n', [
+    '2: allow-bind is "srv": expected absolute directories',
+  ]);
+});

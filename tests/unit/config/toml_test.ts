@@ -58,8 +58,8 @@ Deno.test("toml: keys and tables that are there twice", () => {
         "[pusch]\n[volumes]\nallow-grup = []\n",
         twice("3:1", "enforce"),
         '4:1: allow-user is 1: expected a list of strings, such as ["one", "two"]',
-        "5:2: unknown section or key pusch: expected [volumes], [images] or " +
-        "[push]",
+        "5:2: unknown section or key pusch: expected [volumes], [images], " +
+        "[push] or [privileges]",
         twice("6:2", "volumes"),
         "7:1: unknown key allow-grup in [volumes]: expected one of enforce, " +
         "allow-user, allow-group, allow-classic-build, allow-bind, allow-service",

@@ -5,6 +5,7 @@ import { parseOldImages } from "../../../lib/config/old_images.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
 import { type Log, openLog } from "../../../lib/log.ts";
 import {
+  engineWarnings,
   reloadWarnings,
   startWarnings,
   warnOfUnseenBuilds,
@@ -147,4 +148,61 @@ Deno.test("warnings: a reload names each policy that does less than before", () 
       ]],
     ] as [string, string[]][]
   ) assertEquals(reloadWarnings(before, toml(text)), expected);
+});
+
+Deno.test("warnings: what makes [privileges] worth little", () => {
+  const bind = "[volumes]\nallow-bind = []\n";
+  const warnings: [text: string, beginning?: string][] = [
+    [`${bind}[privileges]\n`],
+    ["[privileges]\n", "[privileges] DOES NOT HOLD: bind mounts are open"],
+    [
+      "[volumes]\n[privileges]\n",
+      "[privileges] DOES NOT HOLD: bind mounts are open",
+    ],
+    [
+      `${bind}enforce = false\n[privileges]\n`,
+      "[privileges] DOES NOT HOLD while enforce = false in [volumes]",
+    ],
+    [
+      `${bind}[privileges]\nallow-privileged = true\n`,
+      "allow-privileged = true: whoever may run containers is root",
+    ],
+    [
+      `${bind}[privileges]\nallow-classic-build = true\n`,
+      "allow-classic-build = true in [privileges]: such a build can hide",
+    ],
+  ];
+  for (const [text, beginning] of warnings) {
+    const given = startWarnings(toml(text));
+    assertEquals(
+      given.map((warning) => warning.slice(0, beginning?.length)),
+      beginning === undefined ? [] : [beginning],
+      text,
+    );
+  }
+});
+
+Deno.test("warnings: what BuildKit's steps use", async () => {
+  const file = await Deno.makeTempFile();
+  const names = async (daemon: string, text: string) => {
+    await Deno.writeTextFile(file, daemon);
+    return engineWarnings(toml(text), file)
+      .flatMap((warning) => warning.match(/"[a-z-]+": false/g) ?? []);
+  };
+  const closed = '{"builder":{"entitlements":{"network-host":false,' +
+    '"device":false}}}';
+  try {
+    const [network, device] = ['"network-host": false', '"device": false'];
+    assertEquals(await names("{}", "[privileges]"), [network, device]);
+    assertEquals(await names("no JSON", "[privileges]"), [network, device]);
+    assertEquals(await names(closed, "[privileges]"), []);
+    assertEquals(await names("{}", "[volumes]"), []);
+    assertEquals(await names("{}", "[privileges]\n[images]\n"), []);
+    assertEquals(
+      await names("{}", '[privileges]\nallow-host = ["network"]'),
+      [device],
+    );
+  } finally {
+    await Deno.remove(file);
+  }
 });

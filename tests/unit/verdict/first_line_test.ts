@@ -55,6 +55,7 @@ const PLAIN: Partial<Engine> = {
       platform: { os: "linux", architecture: "amd64", variant: "" },
       volumes: [],
       labels: {},
+      user: "",
       layers: [],
       parent: "",
       repoDigests: [],

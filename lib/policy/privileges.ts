@@ -1,0 +1,540 @@
+/**
+ * The privilege policy: a container gets nothing that makes root on the host.
+ *
+ * @module
+ */
+import { usesBuildKit } from "../call/build.ts";
+import type { Call } from "../call/call.ts";
+import {
+  type ContainerOptions,
+  NO_OPTIONS,
+  readEndpointSysctls,
+  readExec,
+  readHostConfig,
+  readServiceOptions,
+  type ServiceOptions,
+} from "../call/container_options.ts";
+import { isObject, parseJsonText } from "../call/json.ts";
+import { Struct } from "../call/struct.ts";
+import { Unreadable } from "../call/unreadable.ts";
+import type { ContainerFacts, Engine } from "../engine/engine.ts";
+import { followLinks } from "../engine/host_paths.ts";
+import { findProfiles } from "../engine/seccomp_profiles.ts";
+import { shown } from "../text.ts";
+import { olderThan } from "../version.ts";
+import { decideBinds } from "./binds.ts";
+import { ALLOW, type Decision, type Denial, deny } from "./decision.ts";
+import type { BindEntry } from "./rules/binds.ts";
+import { checkNetwork } from "./rules/networks.ts";
+import {
+  checkExec,
+  checkPrivileges,
+  denyOption,
+  joinedContainers,
+  mayHaveDevice,
+  normalSecurityOpt,
+  type PrivilegesPolicy,
+} from "./rules/privileges.ts";
+import { cleanPath } from "./rules/paths.ts";
+import { checkVolumeDriver } from "./rules/volume_drivers.ts";
+import { bindsOf } from "./volumes.ts";
+
+/** The settings that the policy goes by. */
+export interface PrivilegesSettings extends PrivilegesPolicy {
+  /**
+   * Where bind mounts of the user may come from, if `[volumes]` says so: it is
+   * also what an exec, a copy or an export may show.
+   */
+  readonly allowBind?: readonly BindEntry[];
+}
+
+/**
+ * Decides on a guarded call.
+ *
+ * @param policy The administrator's settings.
+ * @param call The call as the engine reads it.
+ * @param engine The engine, for what only it knows.
+ * @returns The decision.
+ * @throws {Unreadable} If the call cannot be read as the engine reads it.
+ * @throws {EngineError} If the engine cannot be asked.
+ */
+export async function decidePrivileges(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  switch (call.endpoint.name) {
+    case "container create":
+      return await decideCreate(policy, call, engine);
+    case "container start":
+      return await decideStart(policy, call, engine);
+    case "container restart":
+      return await decideStartOf(policy, call.subject, engine);
+    case "container update":
+      return await decideUpdate(policy, call, engine);
+    // Otherwise it could take another's name between our look and the engine's.
+    case "container rename":
+    case "container archive":
+    case "container archive read":
+    case "container archive stat":
+    case "container copy":
+    case "container export":
+    case "container attach":
+    case "container attach websocket":
+      return await decideNamedContainer(policy, call.subject, engine);
+    case "container commit":
+      call.requireNoForm();
+      return await decideNamedContainer(
+        policy,
+        call.query.get("container") ?? "",
+        engine,
+      );
+    case "exec create":
+      return await decideExecCreate(policy, call, engine);
+    case "exec start":
+      return await decideExecStart(policy, call, engine);
+    case "checkpoint create":
+    case "checkpoint list":
+    case "checkpoint delete":
+      return await decideCheckpoint(policy, call, engine);
+    case "service create":
+      return await decideService(
+        policy,
+        readServiceOptions(call.body()),
+        engine,
+      );
+    case "service update":
+      return await decideServiceUpdate(policy, call, engine);
+    case "build":
+      return await decideBuild(policy, call, engine);
+    case "network create":
+      return decideNetworkCreate(policy, call);
+    case "network connect":
+      return await decideNetworkConnect(policy, call, engine);
+    case "volume create":
+      return decideVolumeCreate(policy, call);
+    case "plugin pull":
+    case "plugin upgrade":
+    case "plugin create":
+    case "plugin enable":
+    case "plugin disable":
+    case "plugin set":
+    case "plugin remove":
+      return policy.allowPlugins
+        ? ALLOW
+        : denyOption("plugin", `docker ${call.endpoint.name}`, "allow-plugins");
+    case "swarm inspect":
+    case "swarm unlock key":
+    case "swarm init":
+    case "swarm join":
+    case "swarm leave":
+    case "swarm update":
+    case "swarm unlock":
+    case "node update":
+    case "node remove":
+      return policy.allowSwarm
+        ? ALLOW
+        : denyOption("swarm", `docker ${call.endpoint.name}`, "allow-swarm");
+    default:
+      return ALLOW; // No row of the endpoint table comes here.
+  }
+}
+
+/**
+ * Decides on what the engine recorded of a container, whoever made it and when.
+ *
+ * @param policy The administrator's settings.
+ * @param name What to call the container.
+ * @param container The container.
+ * @param engine The engine.
+ * @returns The decision.
+ * @throws {EngineError} If the engine cannot be asked.
+ */
+export async function decideContainerPrivileges(
+  policy: PrivilegesSettings,
+  name: string,
+  container: Pick<ContainerFacts, "id" | "mounts">,
+  engine: Engine,
+): Promise<Decision> {
+  const recorded = await engine.inspectOptions(container.id);
+  if (!recorded) return ALLOW; // Gone.
+  const decision = await decideOptions(policy, recorded.options, engine, {
+    recorded: true,
+  });
+  const binds = decision.allow
+    ? await decideBinds(
+      policy.allowBind,
+      bindsOf(container as ContainerFacts),
+      engine,
+    )
+    : decision;
+  return binds.allow ? binds : inContainer(name, binds);
+}
+
+function inContainer(name: string, { rule, message }: Denial): Denial {
+  const what = message.replace(/^privileges: /, "");
+  return deny(rule, `privileges: container ${shown(name)}: ${what}`);
+}
+
+async function decideCreate(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const body = call.body();
+  const host = await decideBody(policy, body, engine, {
+    image: body.string("Image"),
+  });
+  if (!host.allow) return host;
+  const endpoints = body.struct("NetworkingConfig")
+    ?.structMap("EndpointsConfig").values() ?? [];
+  return await decideOptions(
+    { ...policy, require: [] },
+    { ...NO_OPTIONS, sysctls: readEndpointSysctls(endpoints) },
+    engine,
+  );
+}
+
+/** What else decides on a container's options. */
+interface Circumstances {
+  /** The image whose user counts if none is named. */
+  readonly image?: string;
+  readonly recorded?: boolean;
+}
+
+/**
+ * Decides on a HostConfig and, for engines up to 26.1, on the same fields of
+ * the body itself, which they read if there is no HostConfig.
+ */
+async function decideBody(
+  policy: PrivilegesSettings,
+  body: Struct,
+  engine: Engine,
+  circumstances: Circumstances,
+): Promise<Decision> {
+  const user = body.string("User");
+  const inner = body.struct("HostConfig");
+  const atTop = { ...readHostConfig(body), user };
+  if (!inner) return await decideOptions(policy, atTop, engine, circumstances);
+  const host = { ...readHostConfig(inner), user };
+  const decision = await decideOptions(policy, host, engine, circumstances);
+  // What is required stands in HostConfig, if there is one.
+  return decision.allow
+    ? await decideOptions({ ...policy, require: [] }, atTop, engine)
+    : decision;
+}
+
+async function decideOptions(
+  policy: PrivilegesSettings,
+  options: ContainerOptions,
+  engine: Engine,
+  { image = "", recorded = false }: Circumstances = {},
+): Promise<Decision> {
+  const host = await engine.hostFacts();
+  const securityOpt = options.securityOpt.map(normalSecurityOpt);
+  const profiles = await findProfiles(securityOpt, policy.allowSecurityOpt);
+  const asksImage = image !== "" && options.user === "" &&
+    policy.require.includes("user");
+  const images = asksImage ? await engine.inspectEveryPlatform(image) : [];
+  for (const imageUser of images.length > 0 ? images.map(userOf) : [""]) {
+    const denied = checkPrivileges({
+      ...{ policy, options, host, recorded, profiles, imageUser },
+    });
+    if (denied) return denied;
+  }
+  const devices = await decideDevices(policy, options);
+  if (!devices.allow) return devices;
+  return await decideOthers(policy, options, engine);
+}
+
+function userOf({ user }: { user: string }): string {
+  return user;
+}
+
+/** The engine follows links of devices (daemon/pkg/oci/devices_linux.go). */
+async function decideDevices(
+  policy: PrivilegesSettings,
+  { devices }: ContainerOptions,
+): Promise<Decision> {
+  if (policy.allowPrivileged) return ALLOW;
+  for (const device of devices) {
+    const { real } = await followLinks(cleanPath(device), { steps: 400 });
+    if (real === undefined || !mayHaveDevice(policy, real)) {
+      const where = real === undefined ? "" : ` (${shown(real)})`;
+      return denyOption(
+        "device",
+        `--device ${shown(device)}${where}`,
+        "allow-devices",
+      );
+    }
+  }
+  return ALLOW;
+}
+
+/** Containers whose namespaces are joined, or that are linked to. */
+async function decideOthers(
+  policy: PrivilegesSettings,
+  options: ContainerOptions,
+  engine: Engine,
+): Promise<Decision> {
+  const linked = options.links.map((link) =>
+    link.split(":")[0].replace(/^\//, "")
+  );
+  for (const name of new Set([...joinedContainers(options), ...linked])) {
+    const decision = await decideNamedContainer(policy, name, engine);
+    if (!decision.allow) return decision;
+  }
+  return ALLOW;
+}
+
+/** What a container lacks is asked for at its start alone. */
+async function decideNamedContainer(
+  policy: PrivilegesSettings,
+  name: string,
+  engine: Engine,
+): Promise<Decision> {
+  return await decideStartOf({ ...policy, require: [] }, name, engine);
+}
+
+/** If there is no such container, the engine's own 404 is the right answer. */
+async function decideStartOf(
+  policy: PrivilegesSettings,
+  name: string,
+  engine: Engine,
+): Promise<Decision> {
+  if (name === "") return ALLOW;
+  for (const container of await engine.findContainers(name)) {
+    const decision = await decideContainerPrivileges(
+      policy,
+      name,
+      container,
+      engine,
+    );
+    if (!decision.allow) return decision;
+  }
+  return ALLOW;
+}
+
+async function decideStart(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  // Only then does `start` take a HostConfig (postContainersStart in 20.10); a
+  // version that is not in the path is a later one.
+  if (call.apiVersion !== undefined && olderThan(call.apiVersion, "1.24")) {
+    if (call.mayHaveHiddenBody) call.body(); // Throws, saying why.
+    if (call.hasBody) {
+      const decision = await decideBody(policy, call.body(), engine, {});
+      if (!decision.allow) return decision;
+    }
+  }
+  const { isExperimental } = await engine.hostFacts();
+  if (isExperimental) call.requireNoForm();
+  return checkDirectory(call.query.get("checkpoint-dir")) ??
+    await decideStartOf(policy, call.subject, engine);
+}
+
+/** The engine makes, lists, reads and removes directories there, as root. */
+function checkDirectory(directory = ""): Denial | undefined {
+  return directory === ""
+    ? undefined
+    : denyOption("checkpoint", `--checkpoint-dir ${shown(directory)}`);
+}
+
+async function decideCheckpoint(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const directory = call.endpoint.name === "checkpoint create"
+    ? call.body().string("CheckpointDir")
+    : call.query.get("dir");
+  return checkDirectory(directory) ??
+    await decideNamedContainer(policy, call.subject, engine);
+}
+
+async function decideUpdate(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const body = call.body();
+  const options = readHostConfig(body);
+  const decision = await decideOptions(
+    { ...policy, require: [] },
+    options,
+    engine,
+  );
+  if (!decision.allow) return decision;
+  if (
+    policy.require.includes("pids-limit") && options.pidsLimit !== undefined &&
+    options.pidsLimit <= 0
+  ) {
+    return denyOption(
+      "require-pids-limit",
+      `--pids-limit ${options.pidsLimit}`,
+    );
+  }
+  return await decideNamedContainer(policy, call.subject, engine);
+}
+
+async function decideExecCreate(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const exec = readExec(call.body());
+  return await decideExec(policy, exec, call.subject, engine);
+}
+
+/** It may have been made by somebody who may have more. */
+async function decideExecStart(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const exec = await engine.inspectExec(call.subject);
+  return exec ? await decideExec(policy, exec, exec.container, engine) : ALLOW;
+}
+
+async function decideExec(
+  policy: PrivilegesSettings,
+  exec: { privileged: boolean; user: string },
+  container: string,
+  engine: Engine,
+): Promise<Decision> {
+  const denied = checkExec(policy, {
+    ...exec,
+    user: exec.user || await userOfContainer(policy, container, engine),
+  });
+  return denied ?? await decideNamedContainer(policy, container, engine);
+}
+
+async function userOfContainer(
+  { require }: PrivilegesSettings,
+  name: string,
+  engine: Engine,
+): Promise<string> {
+  if (!require.includes("user")) return "";
+  const [container] = await engine.findContainers(name);
+  const recorded = container && await engine.inspectOptions(container.id);
+  return recorded?.options.user ?? "";
+}
+
+async function decideServiceUpdate(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const options = call.query.get("rollback") === "previous"
+    ? await engine.inspectPreviousService(call.subject)
+    : readServiceOptions(call.body());
+  // Without a previous spec the engine refuses it itself.
+  return options ? await decideService(policy, options, engine) : ALLOW;
+}
+
+async function decideService(
+  policy: PrivilegesSettings,
+  { container, image, networks, resources, isPlugin }: ServiceOptions,
+  engine: Engine,
+): Promise<Decision> {
+  if (isPlugin) {
+    return policy.allowPlugins ? ALLOW : denyOption(
+      "plugin",
+      "a service of engine plugins",
+      "allow-plugins",
+    );
+  }
+  const resource = resources.find((kind) =>
+    !policy.allowDevices.includes(kind)
+  );
+  if (resource !== undefined) {
+    return denyOption(
+      "device",
+      `--generic-resource ${shown(resource)}`,
+      "allow-devices",
+    );
+  }
+  if (!policy.allowHost.includes("network")) {
+    for (const network of networks) {
+      const isHost = network === "host" ||
+        await engine.networkDriver(network) === "host";
+      if (isHost) {
+        return denyOption(
+          "host-network",
+          `--network ${shown(network)}`,
+          "allow-host",
+        );
+      }
+    }
+  }
+  return await decideOptions(policy, container, engine, { image });
+}
+
+/** Multi-value or not, one of these is enough (build_routes.go in moby). */
+async function decideBuild(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  if (!policy.allowClassicBuild && !usesBuildKit(call)) {
+    return denyOption(
+      "classic-build",
+      "a classic build, whose options can hide from this plugin,",
+      "allow-classic-build",
+    );
+  }
+  const get = (name: string) => call.query.get(name) ?? "";
+  const securityOpt = get("securityopt");
+  const ulimits = readList(get("ulimits"), "ulimits");
+  return await decideOptions({ ...policy, require: [] }, {
+    ...readHostConfig(
+      new Struct({ Ulimits: ulimits }, "ulimits"),
+    ),
+    modes: { ...NO_OPTIONS.modes, network: get("networkmode") },
+    cgroupParent: get("cgroupparent"),
+    securityOpt: securityOpt === "" ? [] : [securityOpt],
+  }, engine);
+}
+
+function readList(text: string, name: string) {
+  if (text === "") return null;
+  const value = parseJsonText(text);
+  if (Array.isArray(value) && value.every(isObject)) return value;
+  throw new Unreadable(`its ${name} are not a list of objects`);
+}
+
+/** `Options` of the driver (network_types.go in moby's api/types/network). */
+function decideNetworkCreate(
+  policy: PrivilegesSettings,
+  call: Call,
+): Decision {
+  const body = call.body();
+  return checkNetwork(policy, body.string("Driver"), body.keys("Options")) ??
+    ALLOW;
+}
+
+async function decideNetworkConnect(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const body = call.body();
+  const endpoint = body.struct("EndpointConfig");
+  return await decideOptions({ ...policy, require: [] }, {
+    ...NO_OPTIONS,
+    sysctls: readEndpointSysctls(endpoint ? [endpoint] : []),
+    links: endpoint?.strings("Links") ?? [],
+  }, engine);
+}
+
+function decideVolumeCreate(policy: PrivilegesSettings, call: Call): Decision {
+  const body = call.body();
+  const { allowVolumeDrivers } = policy;
+  const options = body.stringMap("DriverOpts");
+  return checkVolumeDriver(allowVolumeDrivers, {
+    name: body.string("Driver"),
+    options,
+  }) ?? ALLOW;
+}

@@ -1,0 +1,63 @@
+/**
+ * Containers with more than `[privileges]` allows that came past the first
+ * line: they are removed when they are made, and stopped when they are started.
+ */
+
+import { always, eventually, hostTest } from "./third_line/host.ts";
+import { assert, assertEquals } from "../verdict.ts";
+
+const REFUSED = {
+  "--privileged": { Privileged: true },
+  "--pid=host": { PidMode: "host" },
+  "--cap-add SYS_ADMIN": { CapAdd: ["SYS_ADMIN"] },
+  "--device /dev/null": {
+    Devices: [{ PathOnHost: "/dev/null", PathInContainer: "/dev/x" }],
+  },
+  "--security-opt seccomp=unconfined": { SecurityOpt: ["seccomp=unconfined"] },
+};
+
+hostTest("a container with more than is allowed", async (t, host) => {
+  await host.image("plain:1");
+  const before = await host.h.must(
+    ...["create", "--name=before", "--pid=host", "--network=none"],
+    ...["plain:1", "sleep", "600"],
+  );
+  await host.guard("[privileges]\n");
+
+  for (const [option, HostConfig] of Object.entries(REFUSED)) {
+    await t.step(`made with ${option}: removed, with an alert`, async () => {
+      const { Id } = await host.behindItsBack((h) =>
+        h.api("POST", "/containers/create", {
+          Image: "plain:1",
+          Cmd: ["sleep", "600"],
+          HostConfig: { NetworkMode: "none", ...HostConfig },
+        }).then((answer) => answer.json<{ Id: string }>())
+      );
+      await eventually("it is gone", async () => {
+        const { containers } = await host.things();
+        return containers.every((each) => each.Id !== Id);
+      });
+      const [alert] = await host.alerts(Id.slice(0, 12));
+      assert(alert?.includes(`${option} is not allowed`), alert);
+    });
+  }
+
+  await t.step("started: stopped, with an alert", async () => {
+    await host.behindItsBack((h) => h.must("start", "before"));
+    await eventually("it does not run", async () => {
+      return (await host.h.container(before))?.running === false;
+    });
+    const [alert] = await host.alerts(before.slice(0, 12));
+    assert(alert?.includes("--pid=host is not allowed"), alert);
+  });
+
+  await t.step("one as it should be runs on", async () => {
+    const id = await host.behindItsBack((h) =>
+      h.must("run", "-d", "--network=none", "plain:1", "sleep", "600")
+    );
+    await always("it runs", async () => {
+      return (await host.h.container(id))?.running === true;
+    });
+    assertEquals(await host.alerts(id.slice(0, 12)), []);
+  });
+});

@@ -30,8 +30,11 @@ const FILES = {
   "CHANGELOG.md": "CHANGELOG.md",
   "SECURITY.md": "SECURITY.md",
   ...Object.fromEntries(
-    [...Deno.readDirSync(`${ROOT}docs`)].map(({ name }) => `docs/${name}`)
-      .map((path) => [path, path]),
+    ["docs", "examples"].flatMap((directory) =>
+      [...Deno.readDirSync(ROOT + directory)].map(({ name }) =>
+        `${directory}/${name}`
+      )
+    ).map((path) => [path, path]),
   ),
   "systemd/docker-policy-plugin.service":
     "systemd/docker-policy-plugin.service",
@@ -146,7 +149,7 @@ export async function makeTarball(
   const temporary = await Deno.makeTempDir({ prefix: "dpp-dist-" });
   try {
     const dir = `${temporary}/${name}`;
-    for (const each of ["docs", "prometheus", "systemd"]) {
+    for (const each of ["docs", "examples", "prometheus", "systemd"]) {
       await Deno.mkdir(`${dir}/${each}`, { recursive: true });
     }
     for (const [from, to] of Object.entries(FILES)) {

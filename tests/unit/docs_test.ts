@@ -2,7 +2,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { ENDPOINTS } from "../../lib/call/endpoints.ts";
 import { HELP } from "../../lib/cli/args.ts";
+import { parseConfig } from "../../lib/config/load.ts";
+import { showPrivileges } from "../../lib/config/sections.ts";
 import { Metrics } from "../../lib/metrics.ts";
+import {
+  CONFIG,
+  HOST_CONFIG,
+  TASK,
+} from "../../lib/policy/rules/host_config.ts";
 import { STANDING } from "./standing.ts";
 import project from "../../deno.json" with { type: "json" };
 
@@ -66,9 +73,36 @@ Deno.test("every path that the documents name is there", () => {
 
 Deno.test("docs/security.md tells of every guarded call", () => {
   const rows = [
-    ...read("docs/security.md").matchAll(/^\| `((?:POST|PUT) [^`]+)` /gm),
+    ...read("docs/security.md").matchAll(
+      /^\| `((?:GET|HEAD|POST|PUT|DELETE) [^`]+)` /gm,
+    ),
   ].map(([, call]) => call);
   assertEquals(rows, ENDPOINTS.map(({ method, path }) => `${method} ${path}`));
+});
+
+Deno.test("docs/privileges.md tells of every field, and of every key", () => {
+  const page = read("docs/privileges.md");
+  const rows = [...page.matchAll(/^\| `([A-Z]\w+)` +\|(.*)\|$/gm)]
+    .map(([, field, rest]) => [
+      field,
+      ...rest.split("|").map((cell) => cell.trim()),
+    ]);
+  const expected = [...HOST_CONFIG, ...CONFIG, ...TASK]
+    .map(({ field, option, answer, keys = [], why }) => [
+      field,
+      option ? `\`${option}\`` : "",
+      answer,
+      [...keys.map((key) => `\`${key}\``), ...(why ? [why] : [])].join("; "),
+    ]);
+  assertEquals(rows, expected);
+
+  const keys = parseConfig("x", "[privileges]\n").privileges!;
+  const named = Object.keys(showPrivileges(keys))
+    .filter((key) => !/^(enforce|allow-(user|group))$/.test(key));
+  assertEquals(
+    [...page.matchAll(/^\| `([a-z-]+) = /gm)].map(([, key]) => key),
+    named,
+  );
 });
 
 Deno.test("docs/configure.md tells of every option, key and count", () => {

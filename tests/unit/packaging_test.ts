@@ -41,7 +41,10 @@ function uncommented(): string {
 
 Deno.test("what it comments out can be followed, and is the default", async () => {
   const all = await parseConfig("example", uncommented());
-  const none = await parseConfig("example", "[volumes]\n[images]\n[push]\n");
+  const none = await parseConfig(
+    "example",
+    "[volumes]\n[images]\n[push]\n[privileges]\n",
+  );
   const { allowBind, ...volumes } = all.volumes!;
   const { whitelist, blacklist, ...images } = all.images!;
   assertEquals(
@@ -54,8 +57,13 @@ Deno.test("what it comments out can be followed, and is the default", async () =
   );
   const { whitelist: _w, blacklist: _b, ...noImages } = none.images!;
   assertEquals(
-    { volumes, images, push: all.push } as unknown,
-    { volumes: none.volumes, images: noImages, push: none.push },
+    {
+      ...{ volumes, images, push: all.push, privileges: all.privileges },
+    } as unknown,
+    {
+      ...{ volumes: none.volumes, images: noImages, push: none.push },
+      privileges: none.privileges,
+    },
   );
 });
 

@@ -15,6 +15,7 @@ import type { AuthzRequest } from "../call/authz.ts";
 import { routeOf } from "../call/endpoints.ts";
 import type { EngineEndpoint } from "../engine/address.ts";
 import { requestOptions } from "../engine/client.ts";
+import { EngineError } from "../engine/error.ts";
 import { olderThan } from "../version.ts";
 
 /** An answer in the engine's place. */
@@ -42,6 +43,9 @@ export interface Proxy extends AsyncDisposable {
   socket: string;
 }
 
+/** Before it, Node's server takes a path for any TCP port, open to everybody. */
+const SERVES_PATHS = "2.8";
+
 const MIB = 1024 * 1024;
 
 /** Calls that do nothing but tell. */
@@ -51,12 +55,20 @@ const READS = ["GET", "HEAD"];
 const HOP = /^(connection|keep-alive|upgrade|transfer-encoding)$/i;
 
 /**
- * Starts a proxy.
+ * Starts a proxy. It is Node's server, since Deno's own refuses what opens a
+ * hijacked connection: an `Upgrade` with a `Content-Length`.
  *
  * @param options What it works with.
  * @returns The proxy; disposing of it ends it and removes its socket.
+ * @throws {EngineError} If this runtime can't serve a socket.
  */
 export async function serveProxy(options: ProxyOptions): Promise<Proxy> {
+  const { deno } = Deno.version;
+  if (olderThan(deno, SERVES_PATHS)) {
+    throw new EngineError(
+      `explain needs Deno ${SERVES_PATHS} or later, and this is ${deno}`,
+    );
+  }
   const dir = await Deno.makeTempDir({ prefix: "docker-policy-plugin-" });
   const socket = `${dir}/docker.sock`;
   const server = createServer((request, response) => {

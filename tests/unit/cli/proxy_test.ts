@@ -167,3 +167,16 @@ Deno.test("proxy: its socket is private, and goes", async () => {
     Deno.errors.NotFound,
   );
 });
+
+Deno.test("proxy: what opens a hijacked connection is judged too", async () => {
+  await withProxy(async ({ socket, asked }) => {
+    const got = await send(socket, [
+      "POST /session HTTP/1.1",
+      "Connection: Upgrade",
+      "Upgrade: h2c",
+      "Content-Length: 0",
+    ]);
+    assertEquals(got.split("\r\n")[0], "HTTP/1.1 501 Not Implemented");
+    assertEquals(asked.map(({ uri }) => uri), ["/session"]);
+  });
+});

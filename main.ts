@@ -194,8 +194,10 @@ async function start(args: Args, log: Log): Promise<() => Promise<void>> {
     }, log));
   }
   return async () => {
-    await listener.close();
+    // First: the engine asks about the end of its event stream too, and would
+    // have systemd start the service again.
     await lines.close();
+    await listener.close();
     for (const each of monitors) each.close();
     audit?.close();
   };

@@ -54,6 +54,8 @@ export interface Following {
   hurry(): void;
   /** Has all containers looked at again: what runs by now is left alone. */
   settingsChanged(): void;
+  /** Ends it, for good. */
+  close(): void;
 }
 
 /**
@@ -80,9 +82,12 @@ export function follow(options: FollowOptions): Following {
   let lookFailed = false;
   /** How often the settings have changed. */
   let changes = 0;
+  /** Ends the stream that is read. */
+  let closeStream = () => {};
+  let isClosed = false;
 
-  async function run(): Promise<never> {
-    for (;;) {
+  async function run(): Promise<void> {
+    while (!isClosed) {
       try {
         if (!isWanted()) {
           problem = undefined;
@@ -108,6 +113,7 @@ export function follow(options: FollowOptions): Following {
   async function followOnce(): Promise<void> {
     hasArrived &&= presence.isSame;
     const stream = await engine.followContainers();
+    closeStream = () => stream.close();
     const end = new AbortController();
     try {
       requireQuestions();
@@ -172,6 +178,7 @@ export function follow(options: FollowOptions): Following {
   }
 
   function fail(why: string): void {
+    if (isClosed) return;
     since = Date.now();
     if (why !== problem) {
       log.warning(`can't follow the engine's events: ${why}`);
@@ -191,6 +198,10 @@ export function follow(options: FollowOptions): Following {
       thirdLine.settingsChanged();
       lookNow();
       hurry();
+    },
+    close() {
+      isClosed = true;
+      closeStream();
     },
     async arrived() {
       if (problem === undefined) return;

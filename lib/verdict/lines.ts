@@ -117,6 +117,7 @@ export function createLines(
     settingsChanged: following.settingsChanged,
     async close() {
       if (following.problem() === undefined) kept.watchedUntil = Date.now();
+      following.close();
       await kept.save();
     },
   };

@@ -67,7 +67,8 @@ export class Plugin {
       prefix: "plugin-",
       suffix: ".log",
     });
-    const args = ["--socket", socket, "--host", host];
+    const args = ["--socket", socket];
+    if (!options.args?.includes("--host")) args.push("--host", host);
     // Tests run side by side, and its port is one for all.
     if (!options.args?.includes("--addr")) args.push("--addr", "off");
     const config = options.config === undefined

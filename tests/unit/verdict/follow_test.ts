@@ -283,6 +283,19 @@ test("a stream that ends is taken up again", async (clock) => {
   }
 });
 
+test("closed, it lets go of the stream, and takes up none", async (clock) => {
+  const world = new World();
+  await settled();
+  world.news;
+  world.following.close();
+  assertEquals(world.stream.isClosed, true);
+  await world.stream.end();
+  await clock.pass(2 * RETRY);
+  assertEquals(world.news, []);
+  // Nothing is wrong: calls are not held up meanwhile.
+  assertEquals(world.following.problem(), undefined);
+});
+
 test("an engine that stops has ended its calls", async (clock) => {
   const world = new World();
   await settled();

@@ -241,6 +241,33 @@ test("one that restarts all the time ran before, too", async () => {
   assertEquals([host.done, host.thirdLine.left()], [[], 1]);
 });
 
+test("what stood still is stopped if it runs after a restart of the plugin", async () => {
+  for (const isNewEngine of [false, true]) {
+    const host = await Host.open();
+    const id = host.add("1", DATA, { created: 0 });
+    host.add("2", [], { created: 0 });
+    await arrive(host);
+    assertEquals([...host.kept.stood], [id]);
+    host.restart();
+    // An engine that is started starts containers by itself.
+    if (isNewEngine) host.thirdLine.engineEnded();
+    host.start(id);
+    await arrive(host);
+    assertEquals(host.done, isNewEngine ? [] : ["stop 1"]);
+    assertEquals(host.thirdLine.left(), isNewEngine ? 1 : 0);
+  }
+});
+
+test("what is started before the first look is decided on after it", async () => {
+  const host = await Host.open();
+  const id = host.add("1", DATA, { created: 0 });
+  await host.thirdLine.started(id);
+  // It stands still again when the look comes to it.
+  await arrive(host);
+  await settled();
+  assertEquals(host.done, ["stop 1"]);
+});
+
 test("at its arrival, what is younger counts as made in our sight", async (clock) => {
   const since = Date.now();
   const host = await Host.open();

@@ -5,6 +5,7 @@ import {
   checkBuild,
   checkContainer,
   checkImagePlatform,
+  checkLinks,
   checkMounts,
   checkStorage,
   denyVolume,
@@ -158,4 +159,11 @@ Deno.test("storage: what a message shows is printable, and not long", () => {
     assertEquals(message.includes("\\u000a\\u001bxx"), true, message);
     assertEquals(message.length < 400, true, message);
   }
+});
+
+Deno.test("volumes: links may not make another's entry in the list too long", () => {
+  assertEquals(checkLinks(["web:db", "web:" + "a".repeat(508)]), undefined);
+  const denial = checkLinks(["web:db", "web:" + "a".repeat(1_000_000)]);
+  assertEquals(denial?.rule, "volumes/link");
+  assertEquals(denial!.message.length < 150, true, denial!.message);
 });

@@ -2,7 +2,7 @@
  * The calls of the engine's API that are guarded: this table is the
  * specification. A call that no row matches is allowed without another look.
  *
- * To guard another call, such as `POST /containers/{name:.*}/exec`, add a row
+ * To guard another call, such as `POST /containers/{name:.*}/wait`, add a row
  * to the table; then say what becomes of it in lib/policy/, in the file of each
  * policy in its column `policies`, at the `switch` over the endpoint's name.
  *

@@ -36,14 +36,14 @@ export class Kept {
   readonly services: Map<string, KeptEntry>;
   /** Containers that are refused, unless it turns out whose they are. */
   readonly undecided: Set<string>;
-  /** Containers that are refused, and did not run when they were looked at. */
+  /** Containers that are refused, and were stopped at the last look. */
   readonly stood: Set<string>;
-  /** Creates under way, likewise. */
-  readonly creates: Map<string, number[]>;
   /**
-   * Classic builds under way, by what can be told of them: when they began, in
-   * milliseconds since 1970, the oldest first.
+   * Creates under way, by user: when they began, in milliseconds since 1970, the
+   * oldest first.
    */
+  readonly creates: Map<string, number[]>;
+  /** Classic builds under way, by what can be told of them: when they began. */
   readonly builds: Map<string, number[]>;
   /**
    * Until when the host was watched, in milliseconds since 1970; 0 if it never

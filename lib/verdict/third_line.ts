@@ -201,8 +201,9 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     isUnreadable = false,
   ): Promise<void> {
     try {
-      const { volumes, images } = options.config;
-      const isEnforced = [volumes, images].some((policy) => policy?.enforce);
+      const { volumes, images, privileges } = options.config;
+      const isEnforced = [volumes, images, privileges]
+        .some((policy) => policy?.enforce);
       const mayBe = !isEnforced || kept.containers.has(id);
       if (isUnreadable && !mayBe) {
         return await deeds.removeUnreadable(id);

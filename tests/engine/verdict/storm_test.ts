@@ -308,7 +308,7 @@ hostTest("a storm", async (t, host) => {
       return kept.length < STATE_SIZE &&
         (kept.match(/\b[0-9a-f]{64}\b/g) ?? []).every((id) => known.has(id));
     }, BY_LIST);
-    assertEquals((await host.monitor("/health")).body, "HEALTHY");
+    assert(/^HEALTHY \(/.test((await host.monitor("/health")).body));
   });
 }, { users: ["dwalsh", "eve"] });
 

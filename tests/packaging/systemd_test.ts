@@ -947,10 +947,7 @@ async function thirdLine(step: Step, machine: Machine): Promise<void> {
   const restart = async () => {
     await systemctl("restart", service);
     // The monitor API is there before the first look.
-    await eventually("it answers", async () => {
-      return (await machine.run("bash", "-c", ": </dev/tcp/127.0.0.1/5006"))
-        .code === 0;
-    });
+    await machine.monitor("/version");
   };
 
   await step("what nobody asked it about does not stay", undoes);

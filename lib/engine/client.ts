@@ -16,7 +16,16 @@ import { EngineError, EngineTooMuch } from "./error.ts";
 import type { OwnCalls } from "./own_calls.ts";
 
 /** How long the engine may take for an answer, in milliseconds. */
-const PATIENCE = 60_000;
+const PATIENCE = 5000;
+
+/**
+ * How many times as long it may take if it waits for a container's lock, which
+ * `docker cp` can hold.
+ */
+const LOCK_FACTOR = 12;
+
+/** What waits for a container's lock when it is read. */
+const LOCKED = /\/containers\/[^/?]+\/json$/;
 
 /** How long a connection waits for the next request, in milliseconds. */
 const IDLE_TIME = 10_000;
@@ -106,6 +115,8 @@ export function engineClient(
     isKept: boolean,
   ): Promise<{ response: IncomingMessage; wasAsked: boolean }> {
     const call = calls.begin(method, path);
+    const waitsForLock = method !== "GET" || LOCKED.test(path);
+    const limit = waitsForLock ? patience * LOCK_FACTOR : patience;
     let sent!: ClientRequest;
     let isLate = false;
     const deadline = setTimeout(() => {
@@ -114,7 +125,7 @@ export function engineClient(
       // (https://github.com/denoland/deno/issues/36786).
       sent.reusedSocket = false;
       sent.destroy();
-    }, patience);
+    }, limit);
     try {
       const response = await new Promise<IncomingMessage>((resolve, reject) => {
         sent = begin({
@@ -139,16 +150,16 @@ export function engineClient(
       if (sent.reusedSocket && isKept && !isLate) {
         return await head({ method, path, body }, false);
       }
-      throw isLate ? late() : error;
+      throw isLate ? late(limit) : error;
     } finally {
       clearTimeout(deadline);
       call.end();
     }
   }
 
-  function late(): EngineError {
+  function late(limit: number): EngineError {
     return new EngineError(
-      `${endpoint.host} did not answer within ${patience / 1000} s`,
+      `${endpoint.host} did not answer within ${limit / 1000} s`,
     );
   }
 
@@ -172,7 +183,7 @@ export function engineClient(
           status: response.statusCode ?? 0,
           wasAsked,
           apiVersion: String(response.headers["api-version"] ?? ""),
-          body: await readBody(response, patience, late),
+          body: await readBody(response, patience, () => late(patience)),
         };
       } catch (error) {
         throw problem(error);

@@ -21,7 +21,7 @@ const RETRY = 5000;
 const PAUSE = 100;
 
 /** How long a call waits for the first look, in milliseconds. */
-const ARRIVAL = 10_000;
+const ARRIVAL = 2000;
 
 /** What following works with. */
 export interface FollowOptions {

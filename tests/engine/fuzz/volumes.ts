@@ -357,10 +357,13 @@ function forbiddenIn({ images }: World, spec: ServiceSpec): string {
   const mounts = ContainerSpec.Mounts ?? [];
   const bad = mounts.find(({ Type }) => isForbidden(Type ?? "bind"));
   if (bad) return `a mount of type ${bad.Type} at ${bad.Target}`;
-  // An image that is not one of ours can't be run here at all.
+  // An image that is not one of ours can't be run here at all; neither can a name
+  // that only holds an ID as its tag.
+  const [, hex] =
+    /^(?:.*@sha256:|sha256:)?([0-9a-f]{64})$/.exec(ContainerSpec.Image) ?? [];
   const declares =
     Object.entries(images).some(([name, id]) =>
-      name !== "plain" && ContainerSpec.Image.includes(id.slice(7))
+      name !== "plain" && hex === id.slice(7)
     ) ||
     /^(docker\.io\/)?(library\/)?vol(:1)?(@|$)/.test(ContainerSpec.Image);
   const covered = mounts.some(({ Target }) =>

@@ -102,6 +102,8 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   let epoch = 0;
   /** In which all containers were looked at last. */
   let looked: number | undefined;
+  /** Containers that run, and are being decided on. */
+  const stopping = new Set<string>();
   /** Containers that were started before the first look. */
   const early = new Set<string>();
   /** Whether the engine was started since the last look. */
@@ -187,10 +189,16 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
 
   /** One that can't be decided on must not keep us from others. */
   async function runs(container: ContainerFacts): Promise<void> {
+    const { id } = container;
+    early.delete(id);
+    if (stopping.has(id)) return;
+    stopping.add(id);
     try {
       await decideOnStarted(container);
     } catch (error) {
-      await fail(container.id, error);
+      await fail(id, error);
+    } finally {
+      stopping.delete(id);
     }
   }
 

@@ -98,7 +98,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   const seen = new Set<string>();
   /** New containers that are being decided on. */
   const fresh = new Set<string>();
-  /** Counts the engines, and the settings. */
+  /** Counts the settings. */
   let epoch = 0;
   /** In which all containers were looked at last. */
   let looked: number | undefined;
@@ -341,7 +341,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     gone,
     lookAround,
     engineEnded() {
-      epoch++;
+      looked = undefined;
       isNewEngine = true;
       whose.engineEnded();
     },

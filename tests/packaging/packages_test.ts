@@ -17,6 +17,8 @@ const ARCH = TARGET.slice(0, TARGET.indexOf("-"));
 const CONFIG = `${ROOT}packaging/${NAME}.toml`;
 const DOCS = [...Deno.readDirSync(`${ROOT}docs`)].map(({ name }) => name)
   .sort();
+const EXAMPLES = [...Deno.readDirSync(`${ROOT}examples`)]
+  .map(({ name }) => name).sort();
 
 /** RHEL 8 has this GNU C library, 2.28, and later releases have later ones. */
 const GLIBC = 28;
@@ -89,6 +91,8 @@ packageTest(
         `-rw-r--r-- 0/0 ${top}/${NAME}.toml`,
         `drwxr-xr-x 0/0 ${top}/docs/`,
         ...DOCS.map((name) => `-rw-r--r-- 0/0 ${top}/docs/${name}`),
+        `drwxr-xr-x 0/0 ${top}/examples/`,
+        ...EXAMPLES.map((name) => `-rw-r--r-- 0/0 ${top}/examples/${name}`),
         `drwxr-xr-x 0/0 ${top}/prometheus/`,
         `-rw-r--r-- 0/0 ${top}/prometheus/alerts.yml`,
         `drwxr-xr-x 0/0 ${top}/systemd/`,
@@ -152,6 +156,8 @@ packageTest("the RPM has what it should have", noPackage, async () => {
     `/usr/share/doc/${NAME}/SECURITY.md`,
     `/usr/share/doc/${NAME}/docs`,
     ...DOCS.map((name) => `/usr/share/doc/${NAME}/docs/${name}`),
+    `/usr/share/doc/${NAME}/examples`,
+    ...EXAMPLES.map((name) => `/usr/share/doc/${NAME}/examples/${name}`),
     `/usr/share/doc/${NAME}/prometheus`,
     `/usr/share/doc/${NAME}/prometheus/alerts.yml`,
     `/usr/share/licenses/${NAME}`,

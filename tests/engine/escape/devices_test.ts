@@ -1,0 +1,4 @@
+import { escapeTest } from "./escape.ts";
+import { DEVICES } from "./ways/devices.ts";
+
+escapeTest("escapes: devices", DEVICES);

@@ -18,7 +18,7 @@ import { connectEngine, type Engine, EngineError } from "../engine/engine.ts";
 import { SILENT } from "../log.ts";
 import { readAuthzRequest, WireError } from "../server/wire.ts";
 import { parseTarget } from "../call/target.ts";
-import { shown } from "../text.ts";
+import { messageOf, shown } from "../text.ts";
 import { exemptionCheck } from "../verdict/exemptions.ts";
 import { createFirstLine } from "../verdict/first_line.ts";
 import { readArgs, UsageError } from "./args.ts";
@@ -154,7 +154,7 @@ async function readRequest(file: string): Promise<AuthzRequest> {
     if (text.trim() === "") throw new WireError("it is empty");
     return readAuthzRequest(text);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new WireError(`${file} can't be read as an AuthZ request: ${why}`);
   }
 }
@@ -280,7 +280,7 @@ function createJudge(
     try {
       return await missingImage(request) ?? allowed(request, decision.because);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       return {
         ...unknown(message),
         answer: { status: 500, body: { message } },

@@ -17,6 +17,7 @@ import type { EngineEndpoint } from "../engine/address.ts";
 import { requestOptions } from "../engine/client.ts";
 import { EngineError } from "../engine/error.ts";
 import { olderThan } from "../version.ts";
+import { messageOf } from "../text.ts";
 
 /** An answer in the engine's place. */
 export interface Answer {
@@ -135,7 +136,7 @@ async function answerHere(
   try {
     answer = await options.answer(await asShown(request, options));
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     answer = { status: 500, body: { message: `explain: ${why}` } };
   }
   reply(response, answer);

@@ -4,6 +4,7 @@
  * @module
  */
 import { EngineError } from "./error.ts";
+import { messageOf } from "../text.ts";
 
 /** Where the engine listens, and who we are to it. */
 export interface EngineAddress {
@@ -92,7 +93,7 @@ function readPem(file: string): string {
   try {
     return Deno.readTextFileSync(file);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new EngineError(`${file} can't be read: ${why}`);
   }
 }

@@ -7,6 +7,7 @@ import type { ContainerEvent, Engine, EventStream } from "../engine/engine.ts";
 import type { Presence } from "../engine/presence.ts";
 import type { Log } from "../log.ts";
 import type { ThirdLine } from "./third_line.ts";
+import { messageOf } from "../text.ts";
 
 /**
  * How often all containers are looked at, in milliseconds: an engine drops events
@@ -95,7 +96,7 @@ export function follow(options: FollowOptions): Following {
         } else if (await presence.isUp()) await followOnce();
         else fail("the engine is stopped, or has not said anything yet");
       } catch (error) {
-        fail(error instanceof Error ? error.message : String(error));
+        fail(messageOf(error));
       }
       const { promise, resolve } = Promise.withResolvers<void>();
       hurry = resolve;
@@ -156,7 +157,7 @@ export function follow(options: FollowOptions): Following {
         lookFailed = false;
       } catch (error) {
         if (end.aborted) return;
-        problem = error instanceof Error ? error.message : String(error);
+        problem = messageOf(error);
         lookFailed = true;
         log.error(`can't look at all containers: ${problem}`);
       }

@@ -1,4 +1,5 @@
 import type { Section } from "../call/endpoints.ts";
+import { messageOf } from "../text.ts";
 
 /** Why a container or service may have what a policy forbids. */
 export interface KeptEntry {
@@ -91,9 +92,7 @@ export class Kept {
     } catch (error) {
       const kept = new Kept(file, none);
       if (!(error instanceof Deno.errors.NotFound)) {
-        kept.problem = `${file} can't be read: ${
-          error instanceof Error ? error.message : String(error)
-        }`;
+        kept.problem = `${file} can't be read: ${messageOf(error)}`;
       }
       return kept;
     }
@@ -161,9 +160,7 @@ export class Kept {
       await Deno.rename(`${file}.new`, file);
       this.problem = undefined;
     } catch (error) {
-      this.problem = `${file} can't be written: ${
-        error instanceof Error ? error.message : String(error)
-      }`;
+      this.problem = `${file} can't be written: ${messageOf(error)}`;
     }
   }
 }

@@ -22,6 +22,7 @@ import { describe, describeAlerting } from "./describe.ts";
 import { exemptSections } from "./exemptions.ts";
 import type { LineOptions } from "./options.ts";
 import type { ThirdLine } from "./third_line.ts";
+import { messageOf } from "../text.ts";
 
 /**
  * Decides whether the client may have the engine's answer to a call; it never
@@ -138,7 +139,7 @@ export function createSecondLine(
     } catch (error) {
       const { name } = route.endpoint;
       options.metrics?.acted("failed");
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       log.error(
         `alert: what came of "${name}" can't be checked: ${why}; its request ` +
           `was ${describeAlerting(response.request)}`,

@@ -11,7 +11,7 @@
 import type { AuthzRequest, AuthzResponse } from "../call/authz.ts";
 import type { Route, Section } from "../call/endpoints.ts";
 import { type ContainerFacts, EngineTooMuch } from "../engine/engine.ts";
-import { shown } from "../text.ts";
+import { messageOf, shown } from "../text.ts";
 import { type DeedOptions, Deeds } from "./deeds.ts";
 import { describe } from "./describe.ts";
 import { type Look, lookAt } from "./findings.ts";
@@ -219,7 +219,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     } catch (another) {
       error = another;
     }
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     log.error(`container ${id.slice(0, 12)} can't be checked: ${why}`, { id });
     options.metrics.acted("failed");
   }
@@ -323,7 +323,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     try {
       await noting;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       log.error(
         `can't note whose container or service it is: ${why}`,
         describe(request),

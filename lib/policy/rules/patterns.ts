@@ -1,5 +1,5 @@
 import { RE2JS } from "re2js";
-import { shown } from "../../text.ts";
+import { messageOf, shown } from "../../text.ts";
 
 /** An entry of a whitelist or blacklist, which Go's regexp package accepts. */
 export interface Pattern {
@@ -52,7 +52,7 @@ export function readPattern(text: string): Pattern {
     const regexp = RE2JS.compile(text);
     return { source: text, full: NAMES_HUB.test(text), regexp };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new InvalidPattern(
       refusal(text, reason.replace(/^error parsing regexp: /, "")),
     );

@@ -153,6 +153,7 @@ hostTest("containers that nobody was asked about", async (t, host) => {
         await eventually("no volume of its is left", async () => {
           return (await host.things()).volumes.join() === volumes.join();
         });
+        await host.alert(id.slice(0, 12));
         const alerts = await host.alerts(id.slice(0, 12));
         assertEquals(alerts.length, 1, alerts.join("\n"));
         for (

@@ -116,10 +116,9 @@ hostTest("an engine that an administrator stops", async (t, host) => {
   await host.image("plain:1");
   await using door = doorOf(host);
   await host.guard("[volumes]\n", { host: door.host });
-  await eventually(
-    "there is a stream",
-    () => Promise.resolve(door.streams > 0),
-  );
+  await eventually("the first look is over", async () => {
+    return (await host.log()).includes("following the engine's events");
+  });
 
   await t.step("stops at once, and stays so", async () => {
     const before = door.connections;

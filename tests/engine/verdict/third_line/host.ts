@@ -199,7 +199,7 @@ export class Host {
   async #follows(times: number): Promise<void> {
     const ping = await this.stranger.api("GET", "/_ping").catch(() => null);
     const isStopped = ping === null;
-    const isWanted = /\[(volumes|images)\]/.test(this.#guard.config);
+    const isWanted = /\[(volumes|images|privileges)\]/.test(this.#guard.config);
     if (isStopped || !isWanted || this.#guard.host !== undefined) return;
     await eventually("the plugin follows the engine's events", async () => {
       return await this.#timesFollowed() > times;
@@ -306,6 +306,20 @@ export class Host {
     return (await this.log()).split("\n").filter((line) =>
       /\balert\b/.test(line) && words.every((word) => line.includes(word))
     );
+  }
+
+  /**
+   * Waits for an alert: the plugin logs what it has done, which is seen before.
+   *
+   * @param words What it must hold.
+   * @returns The first one.
+   * @throws {Error} If none comes in time.
+   */
+  async alert(...words: string[]): Promise<string> {
+    await eventually(`an alert: ${words.join(", ")}`, async () => {
+      return (await this.alerts(...words)).length > 0;
+    });
+    return (await this.alerts(...words))[0]!;
   }
 
   /** A page of the plugin's monitor API. */

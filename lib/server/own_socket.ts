@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { delay } from "@std/async";
 import type { Log } from "../log.ts";
 import { messageOf } from "../text.ts";
 import { type Listener, ListenError } from "./listener.ts";
@@ -54,7 +55,7 @@ export async function listenOnPath(
         complain(`${path} failed, and is made again: ${messageOf(error)}`);
       }
       do {
-        await sleep(RETRY);
+        await delay(RETRY);
         if (stopping) return;
       } while (!await isServedAgain());
     }
@@ -134,8 +135,4 @@ async function answer(
   });
   const headers = { "Content-Type": PLUGIN_CONTENT_TYPE };
   return new Response(body, { status, headers });
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { delay } from "@std/async";
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
@@ -105,7 +106,7 @@ export async function listenOnDescriptor(
       stopping = true;
       stopWatching();
       const idle = connections.difference(busy);
-      await sleep(LAST_CALLS.least);
+      await delay(LAST_CALLS.least);
       // Whoever has used one since then has closed it, or is about to.
       for (const connection of idle.difference(busy)) connection.end();
       // No connection is lost between the last one's end and server.close().
@@ -136,8 +137,4 @@ async function readText(request: IncomingMessage): Promise<string> {
   let text = "";
   for await (const piece of request.setEncoding("utf8")) text += piece;
   return text;
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

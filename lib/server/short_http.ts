@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { delay } from "@std/async";
 import { STATUS_CODE, STATUS_TEXT } from "@std/http";
 
 /** An answer. */
@@ -52,12 +53,12 @@ export async function serveShort(
       connection = await listener.accept();
     } catch (error) {
       if (error instanceof Deno.errors.BadResource) break;
-      await sleep(PAUSE);
+      await delay(PAUSE);
       continue;
     }
     if (connections.size >= CONNECTIONS) {
       close(connection);
-      await sleep(PAUSE);
+      await delay(PAUSE);
       continue;
     }
     connections.add(connection);
@@ -144,8 +145,4 @@ export function textPage(
     headers: { "Content-Type": "text/plain; charset=utf-8", ...headers },
     body,
   };
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { delay } from "@std/async";
 import type { ContainerEvent, Engine, EventStream } from "../engine/engine.ts";
 import type { Presence } from "../engine/presence.ts";
 import type { Log } from "../log.ts";
@@ -23,6 +24,9 @@ const PAUSE = 100;
 
 /** How long a call waits for the first look, in milliseconds. */
 const ARRIVAL = 2000;
+
+/** Waiting must not keep a process that ends from ending. */
+const AT_REST = { persistent: false };
 
 /** What following works with. */
 export interface FollowOptions {
@@ -100,8 +104,8 @@ export function follow(options: FollowOptions): Following {
       }
       const { promise, resolve } = Promise.withResolvers<void>();
       hurry = resolve;
-      await sleep(PAUSE);
-      await Promise.race([promise, sleep(retry)]);
+      await delay(PAUSE, AT_REST);
+      await Promise.race([promise, delay(retry, AT_REST)]);
     }
   }
 
@@ -166,7 +170,7 @@ export function follow(options: FollowOptions): Following {
       if (changes !== before) continue;
       const { promise, resolve } = Promise.withResolvers<void>();
       lookNow = resolve;
-      await Promise.race([promise, sleep(hasArrived ? round : retry)]);
+      await Promise.race([promise, delay(hasArrived ? round : retry, AT_REST)]);
     }
   }
 
@@ -208,13 +212,9 @@ export function follow(options: FollowOptions): Following {
       if (problem === undefined) return;
       hurry();
       // Nobody may keep others waiting by what can't be read.
-      if (!lookFailed) await Promise.race([attempt.promise, sleep(ARRIVAL)]);
+      if (!lookFailed) {
+        await Promise.race([attempt.promise, delay(ARRIVAL, AT_REST)]);
+      }
     },
   };
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((done) => {
-    Deno.unrefTimer(setTimeout(done, milliseconds));
-  });
 }

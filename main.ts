@@ -12,6 +12,7 @@ import {
   USAGE,
   UsageError,
 } from "./lib/cli/args.ts";
+import { AUDIT_USAGE, auditHost } from "./lib/cli/audit_command.ts";
 import { CHECK_CONFIG_USAGE, checkConfig } from "./lib/cli/check_config.ts";
 import { explain, EXPLAIN_USAGE } from "./lib/cli/explain.ts";
 import { health, HEALTH_USAGE } from "./lib/cli/health.ts";
@@ -44,6 +45,7 @@ const NAME = "docker-policy-plugin";
 
 /** For who mistyped a command's words. */
 const USAGES = new Map([
+  ["audit", AUDIT_USAGE],
   ["check-config", CHECK_CONFIG_USAGE],
   ["explain", EXPLAIN_USAGE],
   ["health", HEALTH_USAGE],
@@ -57,6 +59,7 @@ async function main([command, ...words]: string[]): Promise<void> {
     const readInput = () => new Response(Deno.stdin.readable).bytes();
     Deno.exit(await checkConfig(words, readInput) ? 0 : 1);
   }
+  if (command === "audit") Deno.exit(await auditHost(words));
   if (command === "explain") Deno.exit(await explain(words));
   if (command === "health") Deno.exit(await health(words));
   // Only explain runs the command that it is given.

@@ -58,13 +58,14 @@ const BOOLEANS: Record<string, boolean> = {
 
 /** One line for who mistyped. */
 export const USAGE = "usage: docker-policy-plugin " +
-  "[check-config ... | explain ... | health ...] [--host URL] " +
+  "[audit ... | check-config ... | explain ... | health ...] [--host URL] " +
   "[--cert-path DIR] [--tls-verify] [--config FILE] [--socket PATH] " +
   "[--addr ADDRESS] [--log-format text|json] [--audit-log FILE|journal] " +
   "[--debug] [--version] [--help]";
 
 /** What `--help` prints. */
 export const HELP = `usage: docker-policy-plugin [OPTIONS]
+       docker-policy-plugin audit [OPTIONS] [FILE]
        docker-policy-plugin check-config [FILE | -]
        docker-policy-plugin explain [OPTIONS] -- docker run ...
        docker-policy-plugin health [--addr ADDRESS]

@@ -21,6 +21,7 @@ import type {
   HostFacts,
   ImageFacts,
   ListedImage,
+  ListedService,
   RecordedContainer,
   ServiceFacts,
 } from "./facts.ts";
@@ -43,7 +44,7 @@ import {
   findListed,
   listContainers,
 } from "./containers.ts";
-import { scaleToZero } from "./services.ts";
+import { listServices, scaleToZero } from "./services.ts";
 
 export { EngineError, EngineTooMuch } from "./error.ts";
 export type { ContainerEvent, EventStream };
@@ -53,6 +54,7 @@ export type {
   HostFacts,
   ImageFacts,
   ListedImage,
+  ListedService,
   RecordedContainer,
   ServiceFacts,
 };
@@ -129,6 +131,8 @@ export interface Engine {
    * @returns Its inspect, or undefined if the engine knows none.
    */
   inspectService(name: string): Promise<ServiceFacts | undefined>;
+  /** @returns All services; none on a host that is no manager of a swarm. */
+  listServices(): Promise<ListedService[]>;
   /**
    * @param filters As the engine's `GET /images/json` takes them.
    * @returns The images that pass them all.
@@ -241,6 +245,8 @@ export function connectEngine(client: EngineClient): Engine {
       );
       return service && serviceFacts(service);
     },
+
+    listServices: () => listServices(api),
 
     async listImages(filters) {
       const path = `/images/json?filters=${

@@ -75,6 +75,14 @@ export interface ServiceFacts {
   previousSpec?: ServiceSpec;
 }
 
+/** A service in the engine's list. */
+export interface ListedService {
+  id: string;
+  name: string;
+  /** As the engine tells it, and as an update sends it. */
+  spec: Readonly<Record<string, unknown>>;
+}
+
 /** What the engine recorded of how a container is to run. */
 export interface RecordedContainer {
   /** With `Config.User`, which the engine takes from the image if need be. */

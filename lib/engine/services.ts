@@ -1,6 +1,22 @@
 import type { EngineApi } from "./api.ts";
-import { type Json, record, text } from "./decode.ts";
+import { type Json, record, records, text } from "./decode.ts";
 import { EngineRefusal } from "./error.ts";
+import type { ListedService } from "./facts.ts";
+
+/**
+ * Lists the services of the swarm.
+ *
+ * @param api The engine.
+ * @returns The services; none on a host that is no manager.
+ * @throws {EngineError} If the engine gives no usable answer.
+ */
+export async function listServices(api: EngineApi): Promise<ListedService[]> {
+  const path = "/services";
+  return records(await api.find(path), path).map(({ ID, Spec }) => {
+    const spec = record(Spec);
+    return { id: text(ID), name: text(spec.Name), spec };
+  });
+}
 
 /** How often a change is tried that comes between others. */
 const TRIES = 5;

@@ -4,6 +4,7 @@ import { program } from "./program.ts";
 Deno.test("main: a mistyped command line prints its usage, and exits 2", async () => {
   for (
     const words of [
+      ["audit", "--frob"],
       ["explain"],
       ["check-config", "--frob"],
       ["health", "frob"],
@@ -21,7 +22,8 @@ Deno.test("main: a mistyped command line prints its usage, and exits 2", async (
 });
 
 Deno.test("main: each command has a help", async () => {
-  for (const command of [[], ["check-config"], ["explain"], ["health"]]) {
+  const commands = ["audit", "check-config", "explain", "health"];
+  for (const command of [[], ...commands.map((each) => [each])]) {
     for (const help of ["-h", "--help"]) {
       const { code, out, err } = await program(...command, help);
       assertEquals([code, err], [0, ""]);

@@ -130,3 +130,19 @@ Deno.test("services: a task's container tells which one it belongs to", () => {
   );
   assertEquals(serviceOf({ labels: {} }), { id: "", name: "" });
 });
+
+Deno.test("services: they are listed, if there is a swarm to manage", async () => {
+  const spec = { Name: "web", TaskTemplate: { ForceUpdate: 1 } };
+  const answers: Record<string, unknown> = {
+    "/services": [{ ID: "s1", Spec: spec, PreviousSpec: {} }],
+  };
+  const { engine } = scripted("1.41", answers);
+  assertEquals(await engine.listServices(), [{ id: "s1", name: "web", spec }]);
+  const message = "This node is not a swarm manager. Worker nodes can't be " +
+    "used to view or modify cluster state.";
+  const worker = connectEngine(clientWith(({ path }) => ({
+    ...{ status: path === "/_ping" ? 200 : 503, apiVersion: "1.41" },
+    body: JSON.stringify({ message }),
+  })));
+  assertEquals(await worker.listServices(), []);
+});

@@ -5,6 +5,7 @@
  */
 import { type Engine, EngineError } from "../engine/engine.ts";
 import type { Log } from "../log.ts";
+import { readBindDirectory } from "../policy/rules/binds.ts";
 import { doorsNotCovered } from "../policy/rules/images.ts";
 import { olderThan } from "../version.ts";
 import { type Config, POLICIES, stateOf } from "./config.ts";
@@ -43,6 +44,13 @@ function warnOfPrivileges({ volumes, privileges }: Config): string[] {
         "mounts are open",
       ]
       : []),
+    ...(volumes?.allowBind ?? []).map(readBindDirectory)
+      .filter(({ readOnly, below }) => below && !readOnly)
+      .map(({ written }) =>
+        `[privileges] does not hold against who can write below ${written} ` +
+        "(allow-bind): a link put in the way of a mount leads anywhere; use " +
+        "below = false or read-only = true"
+      ),
     ...(privileges.allowPrivileged
       ? ["allow-privileged = true: whoever may run containers is root"]
       : []),

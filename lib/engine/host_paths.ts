@@ -102,3 +102,33 @@ async function lookAt(
     return { kind: isMissing ? "missing" : "unknown" };
   }
 }
+
+/**
+ * Says whether root alone decides what a path on this host leads to.
+ *
+ * @param path Absolute path, cleaned and without links.
+ * @returns Whether nobody else may put something in the place of it, or of a
+ *   directory above it. Nobody may in a directory with the sticky bit (`/tmp`),
+ *   if what stands there is root's.
+ */
+export async function isRootsAlone(path: string): Promise<boolean> {
+  const components = componentsOf(path);
+  const above = components.map((_, at) =>
+    `/${components.slice(0, at).join("/")}`
+  );
+  try {
+    for (const [at, directory] of above.entries()) {
+      const { uid, mode } = await Deno.lstat(directory);
+      if (uid !== 0 || mode === null) return false;
+      if ((mode & WRITABLE_BY_OTHERS) === 0) continue;
+      const next = await Deno.lstat(above[at + 1] ?? path);
+      if ((mode & STICKY) === 0 || next.uid !== 0) return false;
+    }
+    return true;
+  } catch {
+    return false; // It is not there, or can't be looked at.
+  }
+}
+
+const WRITABLE_BY_OTHERS = 0o022;
+const STICKY = 0o1000;

@@ -4,13 +4,14 @@
  * @module
  */
 import type { Engine } from "../engine/engine.ts";
-import { followLinks } from "../engine/host_paths.ts";
+import { followLinks, isRootsAlone } from "../engine/host_paths.ts";
 import { ALLOW, type Decision } from "./decision.ts";
 import {
   type Bind,
   type BindEntry,
   checkBind,
   DANGEROUS_PLACES,
+  type FollowedDirectory,
   readBindDirectory,
 } from "./rules/binds.ts";
 import { cleanPath } from "./rules/paths.ts";
@@ -44,12 +45,7 @@ export async function decideBinds(
   engine: Pick<Engine, "hostFacts">,
 ): Promise<Decision> {
   if (!allowBind || binds.length === 0) return ALLOW;
-  const directories = await Promise.all(
-    allowBind.map(readBindDirectory).map(async (directory) => ({
-      ...directory,
-      ...await followLinks(directory.fixed, { steps: DIRECTORY_STEPS }),
-    })),
-  );
+  const directories = await followDirectories(allowBind);
   const budget = { steps: BIND_STEPS };
   let places: readonly string[] | undefined;
   for (const bind of binds) {
@@ -59,6 +55,56 @@ export async function decideBinds(
     if (denied) return denied;
   }
   return ALLOW;
+}
+
+/**
+ * Finds a bind mount in whose way somebody can put a link between our look and
+ * the engine's: a user of this host, or a container that may mount a directory
+ * above its source and write there.
+ *
+ * @param allowBind Where bind mounts may come from.
+ * @param binds The mounts.
+ * @returns The first such mount.
+ */
+export async function findSwappable(
+  allowBind: readonly BindEntry[],
+  binds: readonly Bind[],
+): Promise<Bind | undefined> {
+  const directories = await followDirectories(allowBind);
+  const budget = { steps: BIND_STEPS };
+  for (const bind of binds) {
+    const source = cleanPath(bind.source);
+    const { real } = await followLinks(source, budget);
+    const isFixed = real === source && await isRootsAlone(source) &&
+      !directoriesAbove(source).some((above) =>
+        !checkBind(
+          { source: above, readOnly: false },
+          { real: above },
+          directories,
+        )
+      );
+    if (!isFixed) return bind;
+  }
+  return undefined;
+}
+
+function directoriesAbove(path: string): string[] {
+  const components = path.split("/").slice(1, -1);
+  return [
+    "/",
+    ...components.map((_, at) => `/${components.slice(0, at + 1).join("/")}`),
+  ];
+}
+
+async function followDirectories(
+  allowBind: readonly BindEntry[],
+): Promise<FollowedDirectory[]> {
+  return await Promise.all(
+    allowBind.map(readBindDirectory).map(async (directory) => ({
+      ...directory,
+      ...await followLinks(directory.fixed, { steps: DIRECTORY_STEPS }),
+    })),
+  );
 }
 
 /** As they are called, and where that leads. */

@@ -22,9 +22,9 @@ import { followLinks } from "../engine/host_paths.ts";
 import { findProfiles } from "../engine/seccomp_profiles.ts";
 import { shown } from "../text.ts";
 import { olderThan } from "../version.ts";
-import { decideBinds } from "./binds.ts";
+import { decideBinds, findSwappable } from "./binds.ts";
 import { ALLOW, type Decision, type Denial, deny } from "./decision.ts";
-import type { BindEntry } from "./rules/binds.ts";
+import type { Bind, BindEntry } from "./rules/binds.ts";
 import { checkNetwork } from "./rules/networks.ts";
 import {
   checkExec,
@@ -69,19 +69,21 @@ export async function decidePrivileges(
     case "container start":
       return await decideStart(policy, call, engine);
     case "container restart":
-      return await decideStartOf(policy, call.subject, engine);
+      return await decideStartCall(policy, call, engine);
     case "container update":
       return await decideUpdate(policy, call, engine);
     // Otherwise it could take another's name between our look and the engine's.
     case "container rename":
-    case "container archive":
     case "container archive read":
     case "container archive stat":
     case "container copy":
     case "container export":
+      return await decideNamedContainer(policy, call.subject, engine);
+    case "container archive":
+      return await decideArchive(policy, call, engine);
     case "container attach":
     case "container attach websocket":
-      return await decideNamedContainer(policy, call.subject, engine);
+      return await decideAttach(policy, call, engine);
     case "container commit":
       call.requireNoForm();
       return await decideNamedContainer(
@@ -332,7 +334,74 @@ async function decideStart(
   const { isExperimental } = await engine.hostFacts();
   if (isExperimental) call.requireNoForm();
   return checkDirectory(call.query.get("checkpoint-dir")) ??
-    await decideStartOf(policy, call.subject, engine);
+    await decideStartCall(policy, call, engine);
+}
+
+/** The engine follows bind mounts only when it has read the call to its end. */
+async function decideStartCall(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const start = await decideStartOf(policy, call.subject, engine);
+  if (!start.allow || !policy.allowBind || !call.mayHaveHiddenBody) {
+    return start;
+  }
+  for (const container of await engine.findContainers(call.subject)) {
+    const bind = await findSwappable(policy.allowBind, bindsOf(container));
+    if (bind) return inContainer(call.subject, denyLateBody(bind));
+  }
+  return ALLOW;
+}
+
+function denyLateBody({ source }: Bind): Denial {
+  return deny(
+    "privileges/late-body",
+    `privileges: a call whose body may come late is not allowed, since a link ` +
+      `could be put in the way of its bind mount of ${shown(source)} ` +
+      'meanwhile: send it without a Content-Type, or with "Content-Length: 0", ' +
+      "as docker-java 3.5 or later does",
+  );
+}
+
+/**
+ * An archive is unpacked as root, whoever the container's user is: programs of
+ * root's and devices too. The engine follows links in the container, so that
+ * any path there may lead below a bind mount.
+ */
+async function decideArchive(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const named = await decideNamedContainer(policy, call.subject, engine);
+  if (!named.allow || !policy.require.includes("user")) return named;
+  for (const container of await engine.findContainers(call.subject)) {
+    const bind = bindsOf(container).find(({ readOnly }) => !readOnly);
+    if (bind) {
+      return inContainer(call.subject, denyUnpacking(bind));
+    }
+  }
+  return ALLOW;
+}
+
+function denyUnpacking({ source }: Bind): Denial {
+  return deny(
+    "privileges/require-user",
+    "privileges: docker cp into it is not allowed, since that unpacks as root " +
+      `and ${shown(source)} is mounted for writing (require = "user" in ` +
+      "[privileges])",
+  );
+}
+
+/** Who attaches can speak to its process, whose user is the container's. */
+async function decideAttach(
+  policy: PrivilegesSettings,
+  call: Call,
+  engine: Engine,
+): Promise<Decision> {
+  const require = policy.require.filter((each) => each === "user");
+  return await decideStartOf({ ...policy, require }, call.subject, engine);
 }
 
 /** The engine makes, lists, reads and removes directories there, as root. */
@@ -404,22 +473,27 @@ async function decideExec(
   container: string,
   engine: Engine,
 ): Promise<Decision> {
-  const denied = checkExec(policy, {
-    ...exec,
-    user: exec.user || await userOfContainer(policy, container, engine),
-  });
-  return denied ?? await decideNamedContainer(policy, container, engine);
+  for (const user of await usersOf(policy, exec, container, engine)) {
+    const denied = checkExec(policy, { ...exec, user });
+    if (denied) return denied;
+  }
+  return await decideNamedContainer(policy, container, engine);
 }
 
-async function userOfContainer(
+/** The user that an exec names, or those of all that its container may be. */
+async function usersOf(
   { require }: PrivilegesSettings,
+  { user }: { user: string },
   name: string,
   engine: Engine,
-): Promise<string> {
-  if (!require.includes("user")) return "";
-  const [container] = await engine.findContainers(name);
-  const recorded = container && await engine.inspectOptions(container.id);
-  return recorded?.options.user ?? "";
+): Promise<string[]> {
+  if (user !== "" || !require.includes("user")) return [user];
+  const containers = await engine.findContainers(name);
+  if (containers.length === 0) return [""];
+  const recorded = await Promise.all(
+    containers.map(({ id }) => engine.inspectOptions(id)),
+  );
+  return recorded.map((each) => each?.options.user ?? "");
 }
 
 async function decideServiceUpdate(

@@ -164,6 +164,15 @@ Deno.test("warnings: what makes [privileges] worth little", () => {
       "[privileges] DOES NOT HOLD while enforce = false in [volumes]",
     ],
     [
+      '[volumes]\nallow-bind = [{ path = "/a/*", below = false }, ' +
+      '{ path = "/b/", read-only = true }]\n[privileges]\n',
+    ],
+    [
+      '[volumes]\nallow-bind = ["/srv/data/"]\n[privileges]\n',
+      "[privileges] does not hold against who can write below /srv/data/",
+    ],
+    ['[volumes]\nallow-bind = ["/srv/data/"]\n'],
+    [
       `${bind}[privileges]\nallow-privileged = true\n`,
       "allow-privileged = true: whoever may run containers is root",
     ],

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import {
   type FollowedPath,
   followLinks,
+  isRootsAlone,
 } from "../../../lib/engine/host_paths.ts";
 
 /** Where a path leads; with steps for everything that belongs on a host. */
@@ -196,3 +197,38 @@ Deno.test("host paths: each look at the file system is a step of the budget", ()
       assertEquals(await followLinks(path, short), { problem }, path);
     }
   }));
+
+Deno.test({
+  name: "host paths: root alone decides what a path leads to",
+  ignore: Deno.uid() !== 0, // Only root gives files away.
+  fn: () =>
+    inFolder(async (dir) => {
+      await Deno.mkdir(`${dir}/a/b`, { recursive: true });
+      const path = `${dir}/a/b`;
+      const cases: [mode: number, uid: number, leafUid: number, is: boolean][] =
+        [
+          [0o755, 0, 0, true],
+          [0o755, 0, 1000, true], // Whose it is does not matter.
+          [0o775, 0, 0, false],
+          [0o757, 0, 0, false],
+          [0o755, 1000, 0, false],
+          [0o1777, 0, 0, true],
+          [0o1777, 0, 1000, false],
+        ];
+      for (const [mode, uid, leafUid, is] of cases) {
+        await Deno.chmod(`${dir}/a`, mode);
+        await Deno.chown(`${dir}/a`, uid, uid);
+        await Deno.chown(path, leafUid, leafUid);
+        assertEquals(
+          await isRootsAlone(path),
+          is,
+          `${mode.toString(8)} ${uid}`,
+        );
+      }
+      await Deno.chown(`${dir}/a`, 0, 0);
+      await Deno.chmod(`${dir}/a`, 0o755);
+      assertEquals(await isRootsAlone(`${dir}/a/new`), true);
+      assertEquals(await isRootsAlone(`${dir}/none/new`), false);
+      assertEquals(await isRootsAlone("/"), true);
+    }),
+});

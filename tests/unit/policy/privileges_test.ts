@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   NO_OPTIONS,
   readHostConfig,
@@ -79,6 +79,12 @@ function container(id: string): ContainerFacts {
       ? [{ type: "bind", name: "", source: "/", destination: "/host" }]
       : [],
   };
+}
+
+/** A container that has a bind mount. */
+function bound(source: string, readOnly: boolean): ContainerFacts {
+  const mount = { type: "bind", name: "", source, destination: "/x", readOnly };
+  return { ...container("web"), mounts: [mount] };
 }
 
 async function verdict(
@@ -660,6 +666,119 @@ Deno.test("privileges: exec", async () => {
   );
   assertEquals(await start({ privileged: false, container: "web" }), "allowed");
   assertEquals(await start({ privileged: false, container: "bad" }), IS_BAD);
+});
+
+Deno.test("privileges: exec, where every container that a name may mean counts", async () => {
+  const users = { web: { user: "1000" }, web2: { user: "0" } };
+  const engine = engineOf(users, {
+    findContainers: () =>
+      Promise.resolve([container("web"), container("web2")]),
+  });
+  const exec = request("POST /containers/we/exec", { Cmd: ["sh"] });
+  assertEquals(await verdict(exec, {}, engine), "allowed");
+  assertEquals(
+    await verdict(exec, { require: ["user"] }, engine),
+    "an exec without --user UID (a number, not 0) is not allowed (require = " +
+      '"user" in [privileges])',
+  );
+});
+
+Deno.test("privileges: attach, if a user is required", async () => {
+  const engine = engineOf({ web: { user: "1000" }, old: {} });
+  for (const line of ["POST", "GET"]) {
+    const path = line === "GET" ? "attach/ws" : "attach?stdin=1&stream=1";
+    const on = (name: string, require: PrivilegesSettings["require"]) =>
+      verdict(
+        request(`${line} /containers/${name}/${path}`),
+        { require },
+        engine,
+      );
+    assertEquals(await on("web", ["user", "memory"]), "allowed");
+    assertEquals(await on("old", ["memory"]), "allowed");
+    assertEquals(
+      await on("old", ["user"]),
+      "container old: a container without --user UID (a number, not 0) is not " +
+        'allowed (require = "user" in [privileges])',
+    );
+  }
+});
+
+Deno.test("privileges: docker cp into a writable bind mount, if a user is required", async () => {
+  const engine = (readOnly: boolean) =>
+    engineOf({ web: { user: "1000" } }, {
+      findContainers: () => Promise.resolve([bound("/srv/x", readOnly)]),
+    });
+  const put = request("PUT /containers/web/archive?path=/tmp", undefined, {
+    "Content-Type": "application/x-tar",
+  });
+  const require = { require: ["user" as const] };
+  assertEquals(await verdict(put, {}, engine(false)), "allowed");
+  assertEquals(await verdict(put, require, engine(true)), "allowed");
+  assertEquals(
+    await verdict(put, require, engineOf({ web: {} })),
+    "allowed",
+  );
+  assertEquals(
+    await verdict(put, require, engine(false)),
+    "container web: docker cp into it is not allowed, since that unpacks as " +
+      'root and /srv/x is mounted for writing (require = "user" in ' +
+      "[privileges])",
+  );
+  assertEquals(
+    await verdict(
+      request("GET /containers/web/archive?path=/tmp"),
+      require,
+      engine(false),
+    ),
+    "allowed",
+  );
+});
+
+Deno.test("privileges: a start or restart whose body may come late", async () => {
+  const dir = await Deno.realPath(await Deno.makeTempDir());
+  try {
+    await Deno.mkdir(`${dir}/x`);
+    for (const call of ["start", "restart"]) {
+      const on = (
+        headers: Record<string, string>,
+        allowBind: PrivilegesSettings["allowBind"],
+        source = `${dir}/x`,
+      ) =>
+        verdict(
+          request(`POST /v1.41/containers/web/${call}`, undefined, headers),
+          { allowBind },
+          engineOf({ web: {} }, {
+            findContainers: () =>
+              Promise.resolve([bound(source, false), container("other")]),
+          }),
+        );
+      const late = { "Content-Type": "application/json" };
+      const below = [`${dir}/`];
+      const itself = [{ path: `${dir}/*`, below: false }];
+      assertEquals(
+        await on(late, below),
+        "container web: a call whose body may come late is not allowed, since a " +
+          `link could be put in the way of its bind mount of ${dir}/x ` +
+          'meanwhile: send it without a Content-Type, or with "Content-Length: ' +
+          '0", as docker-java 3.5 or later does',
+      );
+      assertEquals(await on(late, undefined), "allowed");
+      assertEquals(await on({}, below), "allowed");
+      assertEquals(
+        await on({ ...late, "Content-Length": "0" }, below),
+        "allowed",
+      );
+      // Nobody but root can put a link there, nor can containers.
+      const isRoot = Deno.uid() === 0;
+      if (isRoot) assertEquals(await on(late, itself), "allowed");
+      if (isRoot) assertEquals(await on(late, below, dir), "allowed");
+      await Deno.chmod(dir, 0o775);
+      assert((await on(late, itself)).includes("may come late"));
+      await Deno.chmod(dir, 0o700);
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
 });
 
 Deno.test("privileges: checkpoints in directories of the host", async () => {

@@ -203,8 +203,7 @@ export const DEVICES: readonly Way[] = [
     name: "docker cp of a device into an allowed folder, opened from outside",
     sources: [SOURCES.dockerCp, SOURCES.procRoot],
     cannot: noDisk,
-    open: "the engine unpacks as root whoever the container's user is: a " +
-      "folder to allow for writing belongs on a file system with nodev",
+    keys: 'require = ["user", "no-new-privileges"]',
     attempt: async (host) => {
       await host.docker(
         ...["create", ...AS_USER, "--network=none", "--name=cp-allowed"],

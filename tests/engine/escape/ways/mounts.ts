@@ -18,8 +18,8 @@ const volume = (...options: string[]) =>
   ].join(",");
 
 const SWAPPED =
-  "the engine follows the link after the plugin's answer, as long " +
-  "after as its client likes: allow folders that users can't write beside";
+  "the engine follows the link after the plugin's answer, or with no call at " +
+  "all: allow folders that neither users nor containers can write beside";
 
 /** Bind mounts, and what mounts the host by another name. */
 export const MOUNTS: readonly Way[] = [
@@ -115,7 +115,6 @@ export const MOUNTS: readonly Way[] = [
       "https://github.com/moby/moby/issues/36020",
       "https://pkg.go.dev/net/http#Request.ParseForm",
     ],
-    open: SWAPPED,
     attempt: async (host) => {
       const folder = await innocent(host, "held");
       const release = await heldStart(host, "held");
@@ -123,6 +122,49 @@ export const MOUNTS: readonly Way[] = [
       await release();
       await sleep(1000);
       await host.docker("logs", "held");
+    },
+    proof: reads,
+  },
+  {
+    name:
+      "a folder that becomes a link before the engine restarts its container",
+    sources: [
+      "https://github.com/moby/moby/issues/36020",
+      "https://docs.docker.com/engine/containers/start-containers-automatically/",
+    ],
+    open: SWAPPED,
+    attempt: async (host) => {
+      const folder = await allowedFolder(host, "restarted");
+      await host.docker(
+        ...["run", "--detach", "--network=none", "--name=restarted"],
+        ...["--restart=always", `--volume=${folder}:/host`, IMAGE],
+        ...["sh", "-c", "cat /host/secret || sleep 1"],
+      );
+      await swap(host, folder);
+      await sleep(3000);
+      await host.docker("logs", "restarted");
+    },
+    proof: reads,
+  },
+  {
+    name: "a folder that becomes a link while a start waits for docker cp",
+    sources: [
+      "https://github.com/moby/moby/issues/36020",
+      "moby daemon/archive_unix.go",
+    ],
+    // The plugin looks at the container, which waits for docker cp too.
+    attempt: async (host) => {
+      const folder = await innocent(host, "locked");
+      const content = new TextEncoder().encode("mine\n");
+      const archive = tar([{ path: "note", content }]);
+      const release = await heldPut(host, "locked", "/tmp", archive);
+      const started = host.docker("start", "locked");
+      await sleep(500);
+      await swap(host, folder);
+      await release();
+      await started;
+      await sleep(1000);
+      await host.docker("logs", "locked");
     },
     proof: reads,
   },
@@ -176,8 +218,7 @@ export const MOUNTS: readonly Way[] = [
   {
     name: "docker cp of a program of root's into an allowed folder",
     sources: [SOURCES.authz, SOURCES.dockerCp],
-    open: "the engine unpacks as root whoever the container's user is: a " +
-      "folder to allow for writing belongs on a file system with nosuid",
+    keys: 'require = ["user", "no-new-privileges"]',
     attempt: async (host) => {
       await host.docker(
         ...["create", "--network=none", "--name=cp-program"],
@@ -453,13 +494,19 @@ async function noteProgram(host: Host): Promise<void> {
 
 /** Creates a container with a bind mount of an allowed folder. */
 async function innocent(host: Host, name: string): Promise<string> {
-  const folder = `${host.allowed}/${name}`;
-  await Deno.remove(folder, { recursive: true }).catch(() => {});
-  await Deno.mkdir(folder);
+  const folder = await allowedFolder(host, name);
   await host.docker(
     ...["create", "--network=none", `--name=${name}`],
     ...[`--volume=${folder}:/host`, IMAGE, "cat", "/host/secret"],
   );
+  return folder;
+}
+
+/** A new folder that bind mounts may come from. */
+async function allowedFolder(host: Host, name: string): Promise<string> {
+  const folder = `${host.allowed}/${name}`;
+  await Deno.remove(folder, { recursive: true }).catch(() => {});
+  await Deno.mkdir(folder);
   return folder;
 }
 

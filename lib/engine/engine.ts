@@ -226,8 +226,10 @@ export function connectEngine(client: EngineClient): Engine {
     networkDriver: (name) => networkDriver(api, name),
 
     hostFacts() {
-      if (facts.until < Date.now()) {
-        facts = { until: Date.now() + FACTS_TIME, told: hostFacts(api) };
+      // Not by the wall clock: one that goes back would keep them for long.
+      const now = performance.now();
+      if (facts.until < now) {
+        facts = { until: now + FACTS_TIME, told: hostFacts(api) };
         facts.told.catch(() => facts.until = 0);
       }
       return facts.told;

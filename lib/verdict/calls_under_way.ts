@@ -1,3 +1,6 @@
+/** A clock that goes off by less, in milliseconds, was not set. */
+const STEP = 1000;
+
 /**
  * Calls of one kind that the engine serves at the moment: those that were allowed,
  * and whose AuthZ response has not come.
@@ -8,6 +11,10 @@
  * short.
  */
 export class CallsUnderWay {
+  /** How far the wall clock is from the monotonic one, in milliseconds. */
+  #offset = clockOffset();
+  /** When it was set, by the monotonic clock. */
+  #setAt = -Infinity;
   readonly #limit: number;
   readonly #begun: Map<string, number[]>;
   #waits: { since: number; done: () => void }[] = [];
@@ -25,6 +32,7 @@ export class CallsUnderWay {
 
   /** @param kind What can be told of the call that was allowed. */
   begin(kind: string): void {
+    this.#followClock();
     const times = this.#begun.get(kind);
     if (times) times.push(Date.now());
     else this.#begun.set(kind, [Date.now()]);
@@ -51,6 +59,9 @@ export class CallsUnderWay {
    * @param longest How long to wait at most, in milliseconds.
    */
   async over(since: number, longest: number): Promise<void> {
+    this.#followClock();
+    // What was before the clock was set, and what after, can't be told.
+    if (performance.now() - this.#setAt < this.#limit) since = Date.now();
     if (!this.#since(since)) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const wait = { since, done: resolve };
@@ -64,7 +75,21 @@ export class CallsUnderWay {
     this.#waits = this.#waits.filter((other) => other !== wait);
   }
 
+  /** Calls go on by the new time when somebody sets the clock. */
+  #followClock(): void {
+    const offset = clockOffset();
+    const step = offset - this.#offset;
+    if (Math.abs(step) < STEP) return;
+    this.#offset = offset;
+    this.#setAt = performance.now();
+    for (const times of this.#begun.values()) {
+      for (const at of times.keys()) times[at] += step;
+    }
+    for (const wait of this.#waits) wait.since += step;
+  }
+
   #wake(): void {
+    this.#followClock();
     for (const { since, done } of this.#waits) if (!this.#since(since)) done();
   }
 
@@ -78,4 +103,8 @@ export class CallsUnderWay {
     }
     return false;
   }
+}
+
+function clockOffset(): number {
+  return Date.now() - performance.now();
 }

@@ -73,8 +73,11 @@ export function follow(options: FollowOptions): Following {
   const { engine, thirdLine, isWanted, presence, log } = options;
   const { retry = RETRY, round = ROUND } = options;
   let problem: string | undefined = "not yet";
-  /** When the engine was last seen not to ask us, or nobody wanted to look. */
-  let since = Date.now();
+  /**
+   * When the engine was last seen not to ask us, or nobody wanted to look: by
+   * the monotonic clock, since the other may be wrong until a boot is over.
+   */
+  let since = performance.now();
   /** Whether all containers of this engine were looked at. */
   let hasArrived = false;
   /** Fulfilled when an attempt to arrive has come to an end. */
@@ -96,7 +99,7 @@ export function follow(options: FollowOptions): Following {
       try {
         if (!isWanted()) {
           problem = undefined;
-          since = Date.now();
+          since = performance.now();
         } else if (await presence.isUp()) await followOnce();
         else fail("the engine is stopped, or has not said anything yet");
       } catch (error) {
@@ -153,7 +156,8 @@ export function follow(options: FollowOptions): Following {
     while (!end.aborted) {
       const before = changes;
       try {
-        await thirdLine.lookAround(hasArrived ? undefined : since);
+        const ago = performance.now() - since;
+        await thirdLine.lookAround(hasArrived ? undefined : Date.now() - ago);
         if (end.aborted) return;
         if (problem !== undefined) log.info("following the engine's events");
         hasArrived = changes === before;
@@ -184,7 +188,7 @@ export function follow(options: FollowOptions): Following {
 
   function fail(why: string): void {
     if (isClosed) return;
-    since = Date.now();
+    since = performance.now();
     if (why !== problem) {
       log.warning(`can't follow the engine's events: ${why}`);
     }
@@ -198,7 +202,7 @@ export function follow(options: FollowOptions): Following {
     hurry: () => hurry(),
     settingsChanged() {
       changes++;
-      since = Date.now();
+      since = performance.now();
       hasArrived = false;
       thirdLine.settingsChanged();
       lookNow();

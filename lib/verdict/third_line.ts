@@ -273,11 +273,19 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     return created + 1000 > time && await engine.madeAt(id) > time;
   }
 
+  /**
+   * By a clock that is behind, as one without a battery is after a boot, all
+   * containers are younger than anything.
+   */
+  function isPossible({ created }: ContainerFacts, now: number): boolean {
+    return created < now + RESTART_TIME;
+  }
+
   async function lookAround(since?: number): Promise<void> {
     const begun = epoch;
     const now = Date.now();
     const away = kept.watchedUntil;
-    const isBrief = now - away < RESTART_TIME;
+    const isBrief = Math.abs(now - away) < RESTART_TIME;
     const from = isBrief ? away : since ?? 0;
     const running: Promise<void>[] = [];
     // What comes while the engine is asked is not gone because the list lacks it.
@@ -291,7 +299,8 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
       absent.delete(id);
       if (fresh.has(id)) continue;
       const isNew = !seen.has(id) &&
-        (since === undefined || await isYounger(container, from));
+        (since === undefined ||
+          isPossible(container, now) && await isYounger(container, from));
       if (isNew || kept.undecided.has(id)) {
         made(id);
         // An engine that is started starts containers by itself; one that goes on

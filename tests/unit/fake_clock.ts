@@ -7,10 +7,11 @@ interface Timer {
   run: () => void;
 }
 
-/** Stands in for `Date.now` and the timers until it is disposed of. */
+/** Stands in for `Date.now`, `performance.now` and the timers until it is disposed of. */
 export class FakeClock implements Disposable {
   readonly #real = {
     now: Date.now,
+    monotonic: performance.now,
     setTimeout: globalThis.setTimeout,
     clearTimeout: globalThis.clearTimeout,
     setInterval: globalThis.setInterval,
@@ -20,11 +21,15 @@ export class FakeClock implements Disposable {
   /** No real timer has such a number. */
   #last = 1_000_000_000;
   #now: number;
+  /** How far the wall clock is off, in milliseconds. */
+  #offset = 0;
 
   /** @param now What time it is, in milliseconds since 1970. */
   constructor(now = Date.parse("2026-01-02T03:04:05Z")) {
     this.#now = now;
-    Date.now = () => this.#now;
+    const start = now - 1000;
+    Date.now = () => this.#now + this.#offset;
+    performance.now = () => this.#now - start;
     const set = (run: () => void, wait = 0, every?: number) => {
       this.#last++;
       // What waits for no time has it.
@@ -44,6 +49,11 @@ export class FakeClock implements Disposable {
   /** How many timers wait. */
   get timers(): number {
     return this.#timers.size;
+  }
+
+  /** Sets the wall clock: no time passes by that. */
+  set(milliseconds: number): void {
+    this.#offset += milliseconds;
   }
 
   /** Lets time pass, and all that it brings. */
@@ -67,8 +77,9 @@ export class FakeClock implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    const { now, ...timers } = this.#real;
+    const { now, monotonic, ...timers } = this.#real;
     Date.now = now;
+    performance.now = monotonic;
     Object.assign(globalThis, timers);
   }
 }

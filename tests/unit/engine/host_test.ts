@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { FakeClock } from "../fake_clock.ts";
 import { scripted } from "./scripted.ts";
 
 Deno.test("host: what the engine says of itself", async () => {
@@ -32,6 +33,18 @@ Deno.test("host: what the engine says of itself", async () => {
   // It is remembered for a while.
   assertEquals(await engine.hostFacts(), facts);
   assertEquals(sent, ["GET /v1.51/info"]);
+});
+
+Deno.test("host: a clock that goes back keeps nothing for long", async () => {
+  using clock = new FakeClock();
+  const { engine, sent } = scripted("1.51", { "/info": {} });
+  await engine.hostFacts();
+  clock.set(-86_400_000);
+  await engine.hostFacts();
+  assertEquals(sent.length, 1);
+  await clock.pass(10_001);
+  await engine.hostFacts();
+  assertEquals(sent.length, 2);
 });
 
 Deno.test("host: other settings, and an engine that says little", async () => {

@@ -120,3 +120,27 @@ test("what is kept of them is kept up to date, and no more", async (clock) => {
   calls.end("a");
   assertEquals(begun.size, 0);
 });
+
+test("a clock that is set ends no call, and keeps none", async (clock) => {
+  for (const step of [400 * 86_400_000, -400 * 86_400_000, 3_600_000]) {
+    const calls = new CallsUnderWay(LIMIT);
+    calls.begin("a");
+    const before = Date.now();
+    const earlier = calls.over(before, LONG);
+    clock.set(step);
+    await clock.pass(1000);
+    assertEquals(await isOver(earlier), false);
+    // What was made before it was set, and what after.
+    const waits = [before, Date.now()].map((time) => calls.over(time, LONG));
+    await clock.pass(LIMIT - 1001);
+    assertEquals(await isOver(Promise.race([earlier, ...waits])), false);
+    await clock.pass(1);
+    assertEquals(await isOver(Promise.all([earlier, ...waits])), true);
+    // All is as ever after a while.
+    await clock.pass(LIMIT);
+    const then = Date.now();
+    await clock.pass(1);
+    calls.begin("b");
+    assertEquals(await isOver(calls.over(then, LONG)), true);
+  }
+});

@@ -339,6 +339,19 @@ test("who does not want it has no problem", async (clock) => {
   assertEquals(since > ROUND - 2 * RETRY, true, `${since}`);
 });
 
+test("a clock that is set makes what was there no younger", async (clock) => {
+  for (const step of [26 * 365 * 86_400_000, -3_600_000]) {
+    const world = new World({ isUp: false });
+    await clock.pass(ROUND);
+    clock.set(step);
+    world.isUp = true;
+    await clock.pass(2 * RETRY);
+    const since = Number(world.news[1].slice("look ".length)) - step;
+    assertEquals(since > ROUND - 2 * RETRY && since <= ROUND, true, `${since}`);
+    world.following.close();
+  }
+});
+
 test("other settings have all looked at again, as at the first time", async (clock) => {
   const world = new World();
   await clock.pass(1000);

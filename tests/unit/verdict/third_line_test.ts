@@ -319,6 +319,30 @@ test("after a restart within three minutes, what was made meanwhile counts", asy
   assertEquals(Date.now() > until, true);
 });
 
+test("by a clock that is behind, nothing is new", async (clock) => {
+  for (const watchedUntil of [0, Date.now()]) {
+    const host = await Host.open();
+    host.kept.watchedUntil = watchedUntil;
+    host.add("1", DATA, { running: true });
+    clock.set(-26 * 365 * 86_400_000);
+    await arrive(host);
+    await clock.pass(HAND_OVER);
+    assertEquals([host.names, host.done], ["1", []]);
+    clock.set(26 * 365 * 86_400_000);
+  }
+});
+
+test("a clock that was ahead shelters nothing", async (clock) => {
+  const host = await Host.open();
+  const since = Date.now();
+  host.kept.watchedUntil = since + HOUR;
+  await clock.pass(1000);
+  host.add("1", DATA, { running: true });
+  await arrive(host, since);
+  await clock.pass(HAND_OVER);
+  assertEquals(host.names, "");
+});
+
 test("in the second in question, the engine is asked for more", async (clock) => {
   const time = Date.now() + 1000;
   for (const [later, stays] of [[1, false], [0, true], [-500, true]]) {

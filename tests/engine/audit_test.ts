@@ -1,8 +1,8 @@
 /** `audit` on each engine: it tells what the settings would refuse, and leaves everything as it is. */
 
-import { run } from "../helpers/programs.ts";
+import { run, sleep } from "../helpers/programs.ts";
 import { engineTest, type Harness } from "./harness.ts";
-import { startTask } from "./plugin.ts";
+import { startCommand } from "./plugin.ts";
 import { assert, assertEquals } from "./verdict.ts";
 import { createService, service } from "./verdict/third_line/swarm.ts";
 
@@ -38,7 +38,7 @@ async function audit(h: Harness, config: string, ...words: string[]) {
   const file = `${h.dir}/audit.toml`;
   await Deno.writeTextFile(file, config);
   return await run([
-    ...await startTask(),
+    ...await startCommand(),
     ...["audit", file, "--host", `unix://${h.dockerd.socket}`, ...words],
   ], { env: { NO_COLOR: "1" }, timeout: 60_000 });
 }
@@ -117,7 +117,7 @@ async function fill(h: Harness): Promise<void> {
   };
   for (let tries = 0; await running() < 5; tries++) {
     assert(tries < 300, "the tasks do not run");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
   }
 }
 
@@ -142,6 +142,23 @@ engineTest("audit: what is there before the plugin is", async (t, h) => {
     const said = "0 findings in 0 containers, 0 services and 0 images; " +
       "enforcing [volumes], [privileges]; trying out [images]\n";
     assertEquals([code, stdout, stderr], [0, said, ""]);
+  });
+  await t.step("containers that vanish meanwhile", async () => {
+    await h.image("going:1");
+    const HostConfig = { NetworkMode: "none", Privileged: true };
+    const paths = await Promise.all(Array.from({ length: 40 }, async () => {
+      const body = { Image: "going:1", HostConfig };
+      const made = await h.api("POST", "/containers/create", body);
+      return `/containers/${made.json<{ Id: string }>().Id}?force=1`;
+    }));
+    const going = sleep(200).then(async () => {
+      for (const path of paths) await h.api("DELETE", path);
+    });
+    const said = await audit(h, CONFIG);
+    assert(said.code < 2, JSON.stringify(said));
+    assertEquals(said.stderr, "");
+    await going;
+    await h.must("rmi", "going:1");
   });
   await fill(h);
   const before = await stateOf(h);

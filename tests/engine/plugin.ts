@@ -220,7 +220,7 @@ export async function answers(
 }
 
 /** The program and its first arguments: those of the task `start`, so that the tests use its permissions. */
-async function startCommand(): Promise<string[]> {
+export async function startCommand(): Promise<string[]> {
   const other = Deno.env.get("DPP_PLUGIN");
   return other ? other.split(" ") : await startTask();
 }

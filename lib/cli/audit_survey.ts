@@ -34,8 +34,11 @@ export interface Thing {
   readonly service?: string;
 }
 
+/** What a policy says against something. */
+type Objection = Pick<Finding, "section" | "denial" | "enforce">;
+
 /** What a policy has against a thing. */
-export interface Found extends Thing, Finding {}
+export interface Found extends Thing, Objection {}
 
 /** A thing that could not be judged. */
 export interface Unchecked extends Thing {
@@ -71,7 +74,7 @@ interface Item {
   readonly name: string;
   readonly id: string;
   /** @returns What the policies have against it; undefined if it is gone. */
-  judge(): Promise<{ findings: Finding[]; service?: string } | undefined>;
+  judge(): Promise<{ findings: Objection[]; service?: string } | undefined>;
 }
 
 /**
@@ -97,8 +100,9 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
     const thing = { kind, name, id };
     try {
       const { findings, service } = await judge() ?? { findings: [] };
-      for (const finding of findings) {
-        found.push({ ...thing, ...(service && { service }), ...finding });
+      for (const { section, denial, enforce } of findings) {
+        const task = service && { service };
+        found.push({ ...thing, ...task, section, denial, enforce });
       }
     } catch (error) {
       const isOfThis = error instanceof EngineError ||
@@ -177,7 +181,7 @@ async function callItems(options: SurveyOptions): Promise<Item[]> {
   );
 
   async function judge(request: AuthzRequest, may: readonly Section[] = []) {
-    const findings: Finding[] = [];
+    const findings: Objection[] = [];
     for (const [section, firstLine] of firstLines) {
       const decision = await firstLine(request);
       if (decision.allow || may.includes(section)) continue;

@@ -40,6 +40,12 @@ usage.`;
 /** The status with which `audit` ends. */
 const EXIT = { clean: 0, found: 1, unknown: 2 };
 
+/**
+ * How long the engine may take for an answer, in milliseconds: nobody's call
+ * waits for this one, and lists of images can be long.
+ */
+const PATIENCE = 20_000;
+
 /** Options of the plugin's own that `audit` passes on. */
 const PASSED_ON = ["config", "host", "cert-path"];
 
@@ -63,6 +69,7 @@ export async function auditHost(words: readonly string[]): Promise<number> {
     const config = loadConfig(args.config);
     using client = engineClient(engineEndpoint(args), {
       calls: new OwnCalls(),
+      patience: PATIENCE,
     });
     using progress = new Progress();
     const found = await survey({

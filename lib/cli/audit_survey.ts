@@ -120,8 +120,10 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
   }
   await Promise.all(Array.from({ length: AT_A_TIME }, work));
 
+  // An image can have several names.
   const count = (wanted: Thing["kind"]) =>
-    items.filter(({ kind }) => kind === wanted).length;
+    new Set(items.filter(({ kind }) => kind === wanted).map(({ id }) => id))
+      .size;
   return {
     found: found.toSorted((a, b) =>
       byKindAndName(a, b) ||
@@ -180,11 +182,11 @@ async function callItems(options: SurveyOptions): Promise<Item[]> {
     config[section] ? [[section, onlyLine(section, options)] as const] : []
   );
 
-  async function judge(request: AuthzRequest, may: readonly Section[] = []) {
+  async function judge(request: AuthzRequest, spared: readonly Section[] = []) {
     const findings: Objection[] = [];
     for (const [section, firstLine] of firstLines) {
       const decision = await firstLine(request);
-      if (decision.allow || may.includes(section)) continue;
+      if (decision.allow || spared.includes(section)) continue;
       if (UNTOLD.includes(decision.rule)) {
         throw new EngineError(decision.message);
       }
@@ -201,7 +203,7 @@ async function callItems(options: SurveyOptions): Promise<Item[]> {
     judge: () =>
       judge(
         createOf(service),
-        // Nobody but exempt users can make one with such a name.
+        // Its tasks may have volumes: the first line only reserves the name.
         config.volumes?.allowService.includes(service.name) ? ["volumes"] : [],
       ),
   }));

@@ -379,7 +379,6 @@ export const ATTACKS = {
   resources: async (order, count) => {
     const watchers: Deno.FsWatcher[] = [];
     const terminals: Deno.FsFile[] = [];
-    const children: Deno.ChildProcess[] = [];
     try {
       for (let at = 0; at < 150; at++) {
         watchers.push(Deno.watchFs("/tmp", { recursive: false }));
@@ -396,29 +395,21 @@ export const ATTACKS = {
     } catch {
       count("no more terminals");
     }
-    try {
-      for (let at = 0; at < 500; at++) {
-        children.push(
-          new Deno.Command("sleep", { args: [String(order.seconds)] }).spawn(),
-        );
-      }
-    } catch {
-      count("no more processes");
-    }
+    // A line for each, until it can't make another. Our own threads count too.
+    const { stdout } = await new Deno.Command("prlimit", {
+      args: [
+        ...["--nproc=250", "sh", "-c"],
+        "while :; do sleep 600 >/dev/null & echo; done",
+      ],
+      stdin: "null",
+      stderr: "null",
+    }).output();
     count("watches", watchers.length);
     count("terminals", terminals.length);
-    count("processes", children.length);
+    count("processes", stdout.length);
     await sleep(order.until - Date.now());
     watchers.forEach(close);
     terminals.forEach(close);
-    for (const child of children) {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // It has ended.
-      }
-    }
-    await Promise.all(children.map(({ status }) => status));
   },
 
   "engine-calls": (order, count) =>

@@ -29,7 +29,6 @@ import {
   engineWarnings,
   reloadWarnings,
   startWarnings,
-  warnOfUnseenBuilds,
 } from "./lib/config/warnings.ts";
 import { engineEndpoint } from "./lib/engine/address.ts";
 import { EngineError } from "./lib/engine/error.ts";
@@ -57,7 +56,7 @@ const STOP_TIME = 4000;
 async function main([command, ...words]: string[]): Promise<void> {
   if (command === "check-config") {
     const readInput = () => new Response(Deno.stdin.readable).bytes();
-    Deno.exit(await checkConfig(words, readInput) ? 0 : 1);
+    Deno.exit(await checkConfig(words, readInput));
   }
   if (command === "audit") Deno.exit(await auditHost(words));
   if (command === "explain") Deno.exit(await explain(words));
@@ -138,7 +137,7 @@ async function start(args: Args, log: Log): Promise<() => Promise<void>> {
     for (const line of describeConfig(config)) log.info(line);
     for (const warning of startWarnings(config)) log.warning(warning);
     for (const warning of engineWarnings(config)) log.warning(warning);
-    warnOfUnseenBuilds(config, lines.engine, log);
+    lines.http2.logWarning();
   };
   logSettings();
   Deno.addSignalListener("SIGHUP", () => {
@@ -160,6 +159,7 @@ async function start(args: Args, log: Log): Promise<() => Promise<void>> {
 
   const monitors: Monitor[] = [];
   const warnings = () => [
+    ...[lines.http2.warning() ?? []].flat(),
     ...(settings.problem === undefined
       ? []
       : [`the settings could not be read again: ${settings.problem}`]),

@@ -66,7 +66,7 @@ export const USAGE = "usage: docker-policy-plugin " +
 /** What `--help` prints. */
 export const HELP = `usage: docker-policy-plugin [OPTIONS]
        docker-policy-plugin audit [OPTIONS] [FILE]
-       docker-policy-plugin check-config [FILE | -]
+       docker-policy-plugin check-config [FILE | -] [--host [URL]]
        docker-policy-plugin explain [OPTIONS] -- docker run ...
        docker-policy-plugin health [--addr ADDRESS]
 

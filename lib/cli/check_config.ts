@@ -9,22 +9,44 @@ import { ConfigError } from "../config/document.ts";
 import { loadConfig, readConfig } from "../config/load.ts";
 import { printConfig } from "../config/show.ts";
 import { startWarnings } from "../config/warnings.ts";
-import { UsageError } from "./args.ts";
+import type { EngineAddress } from "../engine/address.ts";
+import { EngineError } from "../engine/error.ts";
+import { USUAL_HOST } from "../engine/h2c.ts";
+import { readArgs, UsageError } from "./args.ts";
+import { checkHost, usualHostWarnings } from "./check_host.ts";
 
 /** What `check-config` takes, for who mistyped. */
-export const CHECK_CONFIG_USAGE =
-  "usage: docker-policy-plugin check-config [FILE | - | --config FILE]";
+export const CHECK_CONFIG_USAGE = "usage: docker-policy-plugin check-config " +
+  "[FILE | - | --config FILE] [--host [URL]] [--cert-path DIR] [--tls-verify]";
 
 const HELP = `${CHECK_CONFIG_USAGE}
 
 Says "ok" and prints what would be enforced, or names every mistake. Without a
 FILE it reads what the plugin would read; "-" is the standard input. Nothing is
-changed, and no engine is asked.
+changed.
 
-Exit status: 0 the settings can be followed, 1 not, 2 usage.`;
+  --host [URL]     also look whether users get around the settings on this host:
+                   the address that they have (default
+                   ${USUAL_HOST})
+  --cert-path DIR, --tls-verify
+                   as for the plugin itself
+
+Exit status: 0 the settings can be followed, and with --host nothing is known to
+get around them; 1 not; 2 the engine can't be asked, or usage.`;
 
 /** Names of the standard input. */
 const STDIN = ["-", "/dev/stdin"];
+
+/** The status with which `check-config` ends. */
+const EXIT = { ok: 0, bad: 1, unknown: 2 };
+
+/** What was asked for. */
+interface Wish {
+  /** The settings file; undefined for what the plugin would read. */
+  file?: string;
+  /** Where users find the engine; undefined if it is not to be asked. */
+  address?: EngineAddress;
+}
 
 /**
  * Prints `ok` and the settings as TOML on standard output, warnings on standard
@@ -32,40 +54,63 @@ const STDIN = ["-", "/dev/stdin"];
  *
  * @param words The words behind `check-config`.
  * @param readInput Reads the standard input.
- * @returns Whether the settings can be followed.
- * @throws {UsageError} If there is an option that doesn't exist.
+ * @returns The exit status: 0 if the settings can be followed, and hold on the
+ *   host if that was to be looked at; 1 if not; 2 if the engine can't be asked.
+ * @throws {UsageError} If the words can't be followed.
  */
 export async function checkConfig(
   words: readonly string[],
   readInput: () => Promise<Uint8Array>,
-): Promise<boolean> {
+): Promise<number> {
   const wish = readWords(words);
   if (wish === "help") {
     console.log(HELP);
-    return true;
+    return EXIT.ok;
   }
+  const { file, address } = wish;
   try {
-    const { file } = wish;
     const config: Config = file !== undefined && STDIN.includes(file)
       ? readConfig("standard input", await readInput())
       : loadConfig(file);
     console.log(`ok\n${printConfig(config).trimEnd()}`);
-    for (const text of startWarnings(config)) console.error(`warning: ${text}`);
-    return true;
+    warn(startWarnings(config));
+    if (address) {
+      const { told, warnings, holds } = await checkHost(config, address);
+      // What is printed stays a settings file.
+      for (const line of told) console.log(`# ${line}`);
+      warn(warnings);
+      return holds ? EXIT.ok : EXIT.bad;
+    }
+    // A file that is named may be meant for another host.
+    if (file === undefined) warn(await usualHostWarnings(config));
+    return EXIT.ok;
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    console.error(error.message);
-    return false;
+    if (error instanceof ConfigError || error instanceof EngineError) {
+      console.error(error.message);
+      return error instanceof EngineError ? EXIT.unknown : EXIT.bad;
+    }
+    throw error;
   }
 }
 
-function readWords(words: readonly string[]): { file?: string } | "help" {
+function warn(texts: readonly string[]): void {
+  for (const text of texts) console.error(`warning: ${text}`);
+}
+
+/** The engine's options; of the plugin's own, `--host` alone needs a value. */
+const ENGINE_OPTIONS = ["host", "cert-path"];
+
+function readWords(words: readonly string[]): Wish | "help" {
   const parsed = parseArgs(
-    words.map((word) => word.replace(/^-(?=config\b)/, "--")),
+    withHost(
+      words.map((word) =>
+        word.replace(/^-(?=(config|host|cert-path|tls-verify)\b)/, "--")
+      ),
+    ),
     {
-      string: ["config", "_"],
-      boolean: ["help"],
-      collect: ["config"],
+      string: ["config", "_", ...ENGINE_OPTIONS],
+      boolean: ["tls-verify", "help"],
+      collect: ["config", ...ENGINE_OPTIONS],
       alias: { help: "h" },
       unknown: (word: string) => {
         if (word.startsWith("-") && word !== "-") {
@@ -78,5 +123,25 @@ function readWords(words: readonly string[]): { file?: string } | "help" {
   const files = [...parsed._ as string[], ...parsed.config as string[]];
   if (files.length > 1) throw new UsageError("give one file");
   if (files.includes("")) throw new UsageError("give the name of a file");
-  return { file: files.at(0) };
+  const options = ENGINE_OPTIONS.flatMap((name) =>
+    (parsed[name as keyof typeof parsed] as string[])
+      .map((value) => `--${name}=${value}`)
+  );
+  if (parsed["tls-verify"]) options.push("--tls-verify");
+  if (options.length > 0 && (parsed.host as string[]).length === 0) {
+    throw new UsageError(`${options[0].replace(/=.*/, "")} needs a --host`);
+  }
+  return {
+    file: files.at(0),
+    ...(options.length > 0 && { address: readArgs(options) }),
+  };
+}
+
+/** Gives `--host` its address, unless the next word is one. */
+function withHost(words: readonly string[]): string[] {
+  return words.map((word, index) =>
+    word === "--host" && !words.at(index + 1)?.includes("://")
+      ? `--host=${USUAL_HOST}`
+      : word
+  );
 }

@@ -3,18 +3,9 @@
  *
  * @module
  */
-import { type Engine, EngineError } from "../engine/engine.ts";
-import type { Log } from "../log.ts";
 import { readBindDirectory } from "../policy/rules/binds.ts";
 import { doorsNotCovered } from "../policy/rules/images.ts";
-import { olderThan } from "../version.ts";
 import { type Config, POLICIES, stateOf } from "./config.ts";
-
-/** From it on, BuildKit is reached without an authorization call. */
-const UNSEEN_BUILDS = "29.2";
-
-/** How long to wait for an engine that is not up yet, in milliseconds. */
-const RETRY = 10_000;
 
 /**
  * Finds settings that enforce nothing, and the doors that stand open beside
@@ -134,37 +125,4 @@ export function reloadWarnings(before: Config, after: Config): string[] {
       ? []
       : [`[${name}] was ${was}, and is ${is} now`];
   });
-}
-
-/**
- * Warns, as soon as the engine answers, if builds are closed but can be had
- * without asking this plugin (`newHTTPHandler` in moby's
- * daemon/command/httphandler.go).
- *
- * @param config The settings.
- * @param engine The engine, which may not be up yet: it waits for us.
- * @param log Where the warning goes.
- */
-export async function warnOfUnseenBuilds(
-  { images }: Config,
-  engine: Engine,
-  log: Log,
-): Promise<void> {
-  if (!images || images.allowBuild) return;
-  try {
-    const version = await engine.serverVersion();
-    if (olderThan(version.replace(/[^0-9.].*/, ""), UNSEEN_BUILDS)) return;
-    log.warning(
-      `allow-build = false does not hold on Docker Engine ${version}: from ` +
-        `${UNSEEN_BUILDS} on BuildKit can be reached without any authorization ` +
-        "call; keep its socket from users who must not build",
-    );
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    const retry = setTimeout(
-      () => warnOfUnseenBuilds({ images }, engine, log),
-      RETRY,
-    );
-    Deno.unrefTimer(retry);
-  }
 }

@@ -45,6 +45,7 @@ import {
   listContainers,
 } from "./containers.ts";
 import { listServices, scaleToZero } from "./services.ts";
+import { olderThan } from "../version.ts";
 
 export { EngineError, EngineTooMuch } from "./error.ts";
 export type { ContainerEvent, EventStream };
@@ -189,11 +190,20 @@ export interface Engine {
   asksUs(): boolean;
   /** @returns The engine's own version, such as `28.5.2`. */
   serverVersion(): Promise<string>;
+  /** @returns Whether it takes gRPC over HTTP/2 without asking any plugin. */
+  takesGrpc(): Promise<boolean>;
   /** @returns Whether it can keep images of several platforms behind a name. */
   keepsPlatforms(): Promise<boolean>;
   /** @returns Whether it can inspect the image of a given platform. */
   inspectsPlatforms(): Promise<boolean>;
 }
+
+/**
+ * Docker Engine 29.2's, the first that takes gRPC (moby's
+ * daemon/command/httphandler.go). A version of its own says less: builds from
+ * source have any.
+ */
+const GRPC_API = "1.53";
 
 /** How long the engine's word on itself is good for, in milliseconds. */
 const FACTS_TIME = 10_000;
@@ -321,6 +331,10 @@ export function connectEngine(client: EngineClient): Engine {
 
     async serverVersion() {
       return text(record(await api.ask("/version")).Version);
+    },
+
+    async takesGrpc() {
+      return !olderThan(await api.newestVersion(), GRPC_API);
     },
 
     keepsPlatforms: () => keepsPlatforms(api),

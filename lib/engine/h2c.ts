@@ -11,8 +11,9 @@
  * @module
  */
 import { connect, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { connect as connectTls } from "node:tls";
-import type { EngineEndpoint } from "./address.ts";
+import { type EngineEndpoint, engineEndpoint } from "./address.ts";
 import { EngineError } from "./error.ts";
 
 /** How long the engine may take for its first bytes, in milliseconds. */
@@ -27,8 +28,63 @@ const FRAME_HEADER = 9;
 /** The type of a frame with settings (RFC 9113, 6.5). */
 const SETTINGS = 4;
 
+/** Where users find an engine that they know nothing else of. */
+export const USUAL_HOST = "unix:///var/run/docker.sock";
+
 /** Deno's word and Node's for the alert `no_application_protocol`. */
 const NO_PROTOCOL = /no_?application_?protocol/i;
+
+/**
+ * Says where users reach an engine. If only root reaches its socket, something
+ * stands in front, and has the usual one.
+ *
+ * @param endpoint Where this program reaches it.
+ * @param usual The usual socket, for tests.
+ * @returns The same, or the usual socket; undefined if there is none then.
+ */
+export function usersEndpoint(
+  endpoint: EngineEndpoint,
+  usual = USUAL_HOST,
+): EngineEndpoint | undefined {
+  if (!("path" in endpoint.to)) return endpoint;
+  const own = realPath(endpoint.to.path);
+  if (own === undefined || !isForRootAlone(own)) return endpoint;
+  const shared = engineEndpoint({ host: usual, tlsVerify: false });
+  const { path } = shared.to as { path: string };
+  return realPath(path) === undefined ? undefined : shared;
+}
+
+/** Undefined if there is nothing. */
+function realPath(path: string): string | undefined {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** To connect to a socket is to write to it, in a directory that lets one in. */
+function isForRootAlone(socket: string): boolean {
+  if (isClosed(socket, 0o2)) return true;
+  for (let path = socket; path !== "/"; path = dirname(path)) {
+    if (isClosed(dirname(path), 0o1)) return true;
+  }
+  return false;
+}
+
+/**
+ * Whether only root has a permission. What an ACL gives to anybody shows as the
+ * group's.
+ */
+function isClosed(path: string, permission: number): boolean {
+  try {
+    const { uid, mode } = Deno.statSync(path);
+    return uid === 0 && mode !== null &&
+      (mode & (permission | permission << 3)) === 0;
+  } catch {
+    return false; // It is gone.
+  }
+}
 
 /**
  * Asks whether the other side of an address speaks HTTP/2.

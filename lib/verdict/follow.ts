@@ -36,6 +36,8 @@ export interface FollowOptions {
   readonly isWanted: () => boolean;
   readonly presence: Pick<Presence, "isUp" | "isSame" | "stops">;
   readonly log: Log;
+  /** Told whenever the events of an engine begin to come. */
+  readonly begins?: () => void;
   /** For tests: how long to wait, in milliseconds. */
   readonly retry?: number;
   readonly round?: number;
@@ -70,7 +72,7 @@ export interface Following {
  * @returns What can be asked of it.
  */
 export function follow(options: FollowOptions): Following {
-  const { engine, thirdLine, isWanted, presence, log } = options;
+  const { engine, thirdLine, isWanted, presence, log, begins } = options;
   const { retry = RETRY, round = ROUND } = options;
   let problem: string | undefined = "not yet";
   /**
@@ -125,6 +127,7 @@ export function follow(options: FollowOptions): Following {
     const end = new AbortController();
     try {
       requireQuestions();
+      begins?.();
       // The events are read from the start: what happens while all containers are
       // looked at must not be missed.
       const stops = presence.stops().then(() => thirdLine.engineEnded());

@@ -6,10 +6,12 @@
  * @module
  */
 import type { AuditEvent } from "../audit.ts";
+import { Http2Watch } from "../config/http2.ts";
 import type { Settings } from "../config/settings.ts";
 import type { EngineEndpoint } from "../engine/address.ts";
 import { type EngineClient, engineClient } from "../engine/client.ts";
-import { connectEngine, type Engine } from "../engine/engine.ts";
+import { connectEngine } from "../engine/engine.ts";
+import { usersEndpoint } from "../engine/h2c.ts";
 import { Presence } from "../engine/presence.ts";
 import { OwnCalls } from "../engine/own_calls.ts";
 import type { AuthzRequest } from "../call/authz.ts";
@@ -32,9 +34,10 @@ export interface Lines {
   activated(): void;
 }
 
-/** The same, with the engine that they ask, and the watch over what it has. */
+/** The same, with the watch over what the engine has, and over itself. */
 export interface AllLines extends Lines {
-  engine: Engine;
+  /** Whether users get past all this by HTTP/2. */
+  http2: Pick<Http2Watch, "warning" | "logWarning">;
   /** @returns Why nobody looks at what the host has, if nobody does. */
   unwatched(): string | undefined;
   /** @returns How many containers are left alone that a policy refuses. */
@@ -68,9 +71,16 @@ export function createLines(
     timed(engineClient(endpoint, { calls }), metrics),
   );
   const presence = new Presence(endpoint);
+  const http2 = new Http2Watch({
+    engine,
+    endpoint: () => usersEndpoint(endpoint),
+    config: () => settings.config,
+    log,
+  });
   const heard = () => {
     presence.heard();
     following.hurry();
+    http2.heard();
   };
   const kept = Kept.open(stateDirectory);
   if (kept.problem) log.error(kept.problem);
@@ -102,6 +112,10 @@ export function createLines(
         settings.config.privileges,
       ].some(Boolean),
     presence,
+    begins() {
+      http2.engineStarts();
+      http2.heard();
+    },
   });
   return {
     firstLine: createFirstLine(options, thirdLine),
@@ -109,9 +123,12 @@ export function createLines(
     activated() {
       // An engine asks so at its start, or if it is told of the plugin.
       if (following.problem() !== undefined) thirdLine.engineEnded();
-      heard();
+      presence.heard();
+      following.hurry();
+      // It has to finish its start before it answers.
+      http2.engineStarts();
     },
-    engine,
+    http2,
     unwatched: () => following.problem() ?? kept.problem,
     left: thirdLine.left,
     settingsChanged: following.settingsChanged,

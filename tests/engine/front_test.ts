@@ -26,6 +26,7 @@ import {
   type Result,
   type TestOptions,
 } from "./harness.ts";
+import { startTask } from "./plugin.ts";
 import { exchange, request } from "./raw_http.ts";
 import { Authority, writeCertPath } from "./tls_certificates.ts";
 import { assert, assertEquals } from "./verdict.ts";
@@ -474,6 +475,84 @@ frontTest("a build that no plugin sees", async (t, h, { socket }) => {
   });
 }, noHttp2);
 
+// -- who is told of it
+
+/** What `check-config --host` says of the engine behind a socket. */
+async function checked(h: Harness, socket: string): Promise<Result> {
+  const config = `${h.dir}/check.toml`;
+  await Deno.writeTextFile(config, NO_BUILDS);
+  return await run([
+    ...await startTask(),
+    ...["check-config", config, "--host", `unix://${socket}`],
+  ], { env: { NO_COLOR: "1" } });
+}
+
+/** Makes sure of what is said of a socket. */
+async function saysOf(
+  h: Harness,
+  socket: string,
+  isOpen: boolean,
+): Promise<void> {
+  const { code, stdout, stderr } = await checked(h, socket);
+  const engine = `# unix://${socket}: Docker Engine ${h.version.full}; `;
+  const said = isOpen
+    ? "who speaks HTTP/2 gets past plugins"
+    : "nobody gets past plugins by HTTP/2";
+  assertEquals(stdout.trimEnd().split("\n").at(-1), `${engine}${said}`);
+  const warning =
+    `warning: [images] and [push] can be got around on unix://${socket}: ` +
+    `over HTTP/2, Docker Engine ${h.version.full} takes builds without `;
+  assertEquals(stderr.includes(warning), isOpen, stderr);
+  assertEquals(code, isOpen ? 1 : 0, stderr);
+  // The engine doesn't tell of those that it was given by a reload.
+  const notUs = "the engine was started to ask no plugin, and not docker-";
+  assert(stderr.includes(notUs), stderr);
+}
+
+/** What the plugin's log and `/health` say of HTTP/2 when it has been looked for. */
+async function health(h: Harness): Promise<string> {
+  const monitor = `${h.dir}/monitor.sock`;
+  await h.guard({ config: NO_BUILDS, args: ["--addr", `unix:${monitor}`] });
+  // The first call from outside makes it look.
+  assertEquals((await h.api("GET", "/_ping")).status, 200);
+  await sleep(2000);
+  const [{ status, body }] = await exchange(
+    monitor,
+    request("GET", "/health"),
+  );
+  assertEquals(status, 200, body);
+  const around = " can be got around on ";
+  const log = await h.plugin?.log() ?? "";
+  assertEquals(log.includes(around), body.includes(around), log);
+  return body;
+}
+
+frontTest("who is told that HTTP/2 is open", async (t, h, { socket }) => {
+  const isOpen = h.version.major >= 29;
+  const own = h.dockerd.socket;
+  await t.step("/health, if users reach the engine's socket", async () => {
+    await Deno.chmod(h.dir, 0o755);
+    await Deno.chmod(own, 0o666);
+    const said = await health(h);
+    const warning =
+      `, but [images] and [push] can be got around on unix://${own}` +
+      `: over HTTP/2, Docker Engine ${h.version.full} takes builds without`;
+    assertEquals(said.startsWith("HEALTHY" + warning), isOpen, said);
+    assertEquals(said.includes("got around"), isOpen, said);
+  });
+  await t.step("/health, if they don't", async () => {
+    await Deno.chmod(own, 0o600);
+    const said = await health(h);
+    assert(said.startsWith("HEALTHY (enforcing "), said);
+  });
+  await t.step("check-config, of the engine's socket", async () => {
+    await saysOf(h, own, isOpen);
+  });
+  await t.step("check-config, of HAProxy's", async () => {
+    await saysOf(h, socket, false);
+  });
+});
+
 // -- the engine's own switch
 
 /** Go's, for its servers of HTTP. */
@@ -484,6 +563,14 @@ engineTest("front: the engine's own switch", async (t, h) => {
     assertEquals(await opens(h.dockerd.socket), false);
     const [ping] = await exchange(h.dockerd.socket, request("GET", "/_ping"));
     assertEquals(ping.status, 200);
+  });
+  await t.step("/health and check-config are content", async () => {
+    await Deno.chmod(h.dir, 0o755);
+    await Deno.chmod(h.dockerd.socket, 0o666);
+    const said = await health(h);
+    assert(said.startsWith("HEALTHY (enforcing "), said);
+    await saysOf(h, h.dockerd.socket, false);
+    await h.dockerd.setPlugins([]);
   });
   await t.step("a build over it fails", async () => {
     const build = call(h.dockerd.socket, "Solve", await buildOf("unseen:1"));

@@ -1,16 +1,12 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import type { Config } from "../../../lib/config/config.ts";
 import { parseConfig } from "../../../lib/config/load.ts";
 import { parseOldImages } from "../../../lib/config/old_images.ts";
-import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
-import { type Log, openLog } from "../../../lib/log.ts";
 import {
   engineWarnings,
   reloadWarnings,
   startWarnings,
-  warnOfUnseenBuilds,
 } from "../../../lib/config/warnings.ts";
-import { engineWith } from "../requests.ts";
 
 const toml = (text: string) => parseConfig("x.toml", text);
 
@@ -49,88 +45,6 @@ Deno.test("warnings: doors that stand open beside lists", () => {
   for (const [config, expected] of warnings) {
     assertEquals(startWarnings(config), expected);
   }
-});
-
-/** A log that is kept. */
-function kept(): { log: Log; lines: string[] } {
-  const lines: string[] = [];
-  const options = { debug: true, journal: false, format: "text" } as const;
-  return { log: openLog(options, (line) => lines.push(line)), lines };
-}
-
-/** What is logged about an engine of this version. */
-async function warned(config: Config, version: string): Promise<string[]> {
-  const { log, lines } = kept();
-  await warnOfUnseenBuilds(
-    config,
-    engineWith({ serverVersion: () => Promise.resolve(version) }),
-    log,
-  );
-  return lines;
-}
-
-Deno.test("warnings: builds that no plugin sees", async () => {
-  const closed = toml("[images]");
-  for (const version of ["20.10.24+dfsg1", "28.5.2", "29.1.5", "29.1.9-rc.2"]) {
-    assertEquals(await warned(closed, version), []);
-  }
-  for (const version of ["29.2.0", "29.2", "29.10.1", "30.0.0-rc.1+x"]) {
-    assertEquals(await warned(closed, version), [
-      `warning: allow-build = false does not hold on Docker Engine ${version}: ` +
-      "from 29.2 on BuildKit can be reached without any authorization call; " +
-      "keep its socket from users who must not build",
-    ]);
-  }
-});
-
-Deno.test("warnings: an engine is not asked where builds are open", async () => {
-  const { log } = kept();
-  for (const text of ["[push]", "[images]\nallow-build = true"]) {
-    // An engine without answers: any question is an error.
-    await warnOfUnseenBuilds(toml(text), engineWith({}), log);
-  }
-});
-
-Deno.test("warnings: an engine that is not up yet is asked again", async () => {
-  const { log, lines } = kept();
-  let calls = 0;
-  const engine: Partial<Engine> = {
-    serverVersion: () =>
-      ++calls === 1
-        ? Promise.reject(new EngineError("not up"))
-        : Promise.resolve("29.3.0"),
-  };
-  const { setTimeout: real } = globalThis;
-  const waits: [callback: () => void, milliseconds?: number][] = [];
-  globalThis.setTimeout = ((callback: () => void, milliseconds?: number) => {
-    waits.push([callback, milliseconds]);
-    return real(() => {}, 0);
-  }) as typeof setTimeout;
-  try {
-    await warnOfUnseenBuilds(toml("[images]"), engineWith(engine), log);
-  } finally {
-    globalThis.setTimeout = real;
-  }
-  assertEquals(lines, []);
-  const [[again, milliseconds]] = waits;
-  assertEquals(milliseconds, 10_000);
-  again();
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  assertEquals(lines.length, 1);
-  assertEquals(calls, 2);
-});
-
-Deno.test("warnings: what is no answer of an engine is not swallowed", async () => {
-  const { log } = kept();
-  await assertRejects(
-    () =>
-      warnOfUnseenBuilds(
-        toml("[images]"),
-        engineWith({ serverVersion: () => Promise.reject(new TypeError("x")) }),
-        log,
-      ),
-    TypeError,
-  );
 });
 
 Deno.test("warnings: a reload names each policy that does less than before", () => {

@@ -259,6 +259,17 @@ Deno.test("engine: what it is", async () => {
     const { engine } = scripted(apiVersion, {});
     assertEquals(await engine.inspectsPlatforms(), inspects, apiVersion);
   }
+  for (
+    const [apiVersion, takes] of [
+      ["1.51", false],
+      ["1.52", false],
+      ["1.53", true],
+      ["1.56", true],
+    ] as const
+  ) {
+    const { engine } = scripted(apiVersion, {});
+    assertEquals(await engine.takesGrpc(), takes, apiVersion);
+  }
   const { engine } = scripted("1.41", {});
   assertEquals(
     await problem(engine.keepsPlatforms()),

@@ -1,8 +1,10 @@
 import { createServer, type Socket } from "node:net";
 import { createServer as createHttp2Server } from "node:http2";
 import { assertEquals, assertRejects } from "@std/assert";
-import { opensHttp2 } from "../../../lib/engine/h2c.ts";
+import { engineEndpoint } from "../../../lib/engine/address.ts";
+import { opensHttp2, usersEndpoint } from "../../../lib/engine/h2c.ts";
 import { EngineError } from "../../../lib/engine/error.ts";
+import { unless } from "../../helpers/unless.ts";
 
 /** Runs with something on a unix socket in place of the engine. */
 async function onSocket(
@@ -123,3 +125,84 @@ Deno.test("opensHttp2: nor does nobody there", async () => {
   );
   assertEquals(message.includes("ENOENT"), true, message);
 });
+
+/** The address that users have, for an engine at this one. */
+function users(host: string, usual: string): string | undefined {
+  const endpoint = engineEndpoint({ host, tlsVerify: false });
+  return usersEndpoint(endpoint, usual)?.host;
+}
+
+/** Runs with files in place of the usual socket and of an engine's own. */
+async function withSockets(
+  test: (usual: string, own: string) => void | Promise<void>,
+): Promise<void> {
+  const directory = Deno.makeTempDirSync();
+  try {
+    Deno.chmodSync(directory, 0o755);
+    Deno.mkdirSync(`${directory}/engine`);
+    for (const path of ["docker.sock", "engine/docker.sock"]) {
+      Deno.writeTextFileSync(`${directory}/${path}`, "");
+      Deno.chmodSync(`${directory}/${path}`, 0o660);
+    }
+    await test(
+      `unix://${directory}/docker.sock`,
+      `unix://${directory}/engine/docker.sock`,
+    );
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
+
+Deno.test("usersEndpoint: the engine's own, if nothing stands in front", async () => {
+  await withSockets((usual, own) => {
+    for (
+      const host of [usual, own, "tcp://localhost:1", "unix:///nonexistent/a"]
+    ) {
+      assertEquals(users(host, usual), host);
+    }
+  });
+});
+
+const notRoot = Deno.uid() === 0
+  ? undefined
+  : "what only root reaches is made by root: run it as root";
+
+Deno.test(unless(notRoot, {
+  name: "usersEndpoint: the usual socket, if only root reaches the engine's",
+  fn: async () => {
+    await withSockets((usual, own) => {
+      const socket = own.slice("unix://".length);
+      const directory = socket.replace(/\/[^/]*$/, "");
+      const modes: [directory: number, socket: number, isOpen: boolean][] = [
+        [0o700, 0o600, false],
+        [0o755, 0o600, false],
+        [0o700, 0o666, false],
+        // Without the right to write nobody connects; without the right to look
+        // into the directory neither.
+        [0o755, 0o644, false],
+        [0o744, 0o660, false],
+        [0o710, 0o660, true],
+        [0o711, 0o602, true],
+        [0o755, 0o660, true],
+      ];
+      for (const [ofDirectory, ofSocket, isOpen] of modes) {
+        Deno.chmodSync(directory, ofDirectory);
+        Deno.chmodSync(socket, ofSocket);
+        assertEquals(
+          users(own, usual),
+          isOpen ? own : usual,
+          `${ofDirectory.toString(8)} ${ofSocket.toString(8)}`,
+        );
+      }
+      Deno.chmodSync(directory, 0o700);
+      // `/var/run` is a link to `/run`.
+      Deno.symlinkSync(directory, `${directory}-link`);
+      const linked = own.replace("/engine/", "/engine-link/");
+      assertEquals(users(linked, usual), usual);
+      Deno.removeSync(usual.slice("unix://".length));
+      assertEquals(users(own, usual), undefined);
+      Deno.chownSync(directory, 65534, null);
+      assertEquals(users(own, usual), own);
+    });
+  },
+}));

@@ -56,6 +56,8 @@ class World {
   look: () => Promise<void> = () => Promise.resolve();
   readonly streams: Stream[] = [];
   readonly told: string[] = [];
+  /** How often events began to come. */
+  begun = 0;
   readonly log: string[] = [];
   readonly following: Following;
   readonly #start = Date.now();
@@ -103,6 +105,7 @@ class World {
           return world.isSame;
         },
       },
+      begins: () => this.begun++,
       log: openLog(
         { debug: false, journal: true, format: "text" },
         (line) => this.log.push(line),
@@ -143,6 +146,18 @@ test("the stream first, and then all containers", async () => {
   assertEquals(world.news, ["stream", "look 0"]);
   assertEquals(world.following.problem(), undefined);
   assertEquals(world.log, ["<6>following the engine's events"]);
+});
+
+test("each stream of an engine that asks us is told of", async (clock) => {
+  const world = new World({ asksUs: false });
+  await settled();
+  assertEquals([world.streams.length, world.begun], [1, 0]);
+  world.asksUs = true;
+  await clock.pass(2 * RETRY);
+  assertEquals([world.streams.length, world.begun], [2, 1]);
+  await world.stream.end();
+  await clock.pass(2 * RETRY);
+  assertEquals([world.streams.length, world.begun], [3, 2]);
 });
 
 test("events are told as they come", async () => {

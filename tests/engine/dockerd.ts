@@ -6,7 +6,8 @@
  * file system that debootstrap makes once, under `ENGINES` (default /var/tmp/engines). Debian has no `29`: its
  * tests are skipped unless there is a root file system with it, `root29` in the same place.
  *
- * `ENGINE_STORE=containerd` has Docker 24 to 28 keep images in containerd's store, the default from 29 on.
+ * `ENGINE_STORE=containerd` has Docker 24 to 28 keep images in containerd's store, the default from 29 on, and
+ * `ENGINE_STORE=classic` has Docker 29 keep them as those did.
  *
  * `dockerd.sh` does the part that needs a shell, and says how an engine is kept apart from the host's.
  */
@@ -39,8 +40,9 @@ export async function engineMajor(): Promise<number> {
 
 /** Whether that engine keeps several platforms' images behind a name, unless its test says otherwise. */
 export async function keepsPlatforms(): Promise<boolean> {
-  return Deno.env.get("ENGINE_STORE") === "containerd" ||
-    await engineMajor() >= 29;
+  const store = Deno.env.get("ENGINE_STORE");
+  return store === "containerd" ||
+    (store !== "classic" && await engineMajor() >= 29);
 }
 
 /**
@@ -273,8 +275,8 @@ export class Dockerd {
       // Its own cgroup, so that nothing of a container that was killed stays behind in the host's.
       "exec-opts": ["native.cgroupdriver=cgroupfs"],
       "cgroup-parent": `/${this.name}`,
-      ...this.keepsPlatforms &&
-        { features: { "containerd-snapshotter": true } },
+      ...(this.keepsPlatforms || await engineMajor() >= 29) &&
+        { features: { "containerd-snapshotter": this.keepsPlatforms } },
       ...this.#options.config,
     };
     await Deno.writeTextFile(`${this.dir}/daemon.json`, JSON.stringify(config));

@@ -116,12 +116,15 @@ hostTest("an engine that an administrator stops", async (t, host) => {
   await host.image("plain:1");
   await using door = doorOf(host);
   await host.guard("[volumes]\n", { host: door.host });
+  let before = 0;
   await eventually("the first look is over", async () => {
-    return (await host.log()).includes("following the engine's events");
+    before = door.connections;
+    await sleep(1000);
+    return door.connections === before &&
+      (await host.log()).includes("following the engine's events");
   });
 
   await t.step("stops at once, and stays so", async () => {
-    const before = door.connections;
     const took = await host.stopEngine();
     // Up to 28 an engine waits 5 s for streams that are open.
     assert(took < 4000, `it took ${took} ms`);

@@ -4,6 +4,7 @@ import type { Harness } from "../../harness.ts";
 import { rootFileSystem } from "../../images.ts";
 
 const DOCKER = "application/vnd.docker.distribution.manifest";
+const OCI = "application/vnd.oci.image";
 
 /**
  * Puts an index into a registry: the variant of this machine's platform
@@ -46,22 +47,31 @@ export async function pushIndex(
       /digest: (sha256:[0-9a-f]{64}) size: (\d+)/.exec(pushed) ?? [];
     if (!digest) throw new Error(`can't push ${tag}: ${pushed}`);
     manifests.push({
-      mediaType: `${DOCKER}.v2+json`,
       digest,
       size: Number(size),
       platform: { os: "linux", architecture },
     });
     await h.must("rmi", "-f", tag);
   }
-  const list = JSON.stringify({
-    schemaVersion: 2,
-    mediaType: `${DOCKER}.list.v2+json`,
-    manifests,
-  });
+  // Docker pushes manifests of its own type up to 28, and OCI's from 29 on.
   const script = `
-    const [url, type, body] = Deno.args;
-    const answer = await fetch(url, {
-      method: "PUT", body, headers: { "Content-Type": type },
+    const [url, own, oci, given] = Deno.args;
+    const manifests = JSON.parse(given);
+    for (const manifest of manifests) {
+      const { ok, headers } = await fetch(url + manifest.digest, {
+        method: "HEAD",
+        headers: { Accept: own + ".v2+json, " + oci + ".manifest.v1+json" },
+      });
+      if (!ok) throw new Error(manifest.digest + " is not there");
+      manifest.mediaType = headers.get("Content-Type");
+    }
+    const type = manifests[0].mediaType.startsWith(oci)
+      ? oci + ".index.v1+json"
+      : own + ".list.v2+json";
+    const answer = await fetch(url + "all", {
+      method: "PUT",
+      body: JSON.stringify({ schemaVersion: 2, mediaType: type, manifests }),
+      headers: { "Content-Type": type },
     });
     if (!answer.ok) throw new Error(await answer.text());
     console.log(answer.headers.get("Docker-Content-Digest"));`;
@@ -70,9 +80,10 @@ export async function pushIndex(
       ...[`--target=${await h.dockerd.pid()}`, "--net"],
       ...[Deno.execPath(), "eval", script, "--"],
       ...[
-        `http://${registry}/v2/${name}/manifests/all`,
-        `${DOCKER}.list.v2+json`,
-        list,
+        `http://${registry}/v2/${name}/manifests/`,
+        DOCKER,
+        OCI,
+        JSON.stringify(manifests),
       ],
     ],
   }).output();

@@ -2,8 +2,8 @@
  * `deno task fuzz --minutes 30`: attacks a real engine with generated requests,
  * and keeps what gets through under `tests/corpus/`.
  *
- * `--seed N` begins where another run began, `--sort volumes` or `--sort doors`
- * attacks one policy alone. `ENGINE` names the engine, as for the tests.
+ * `--seed N` begins where another run began, `--sort volumes`,
+ * `--sort privileges` or `--sort doors` attacks some policies alone. `ENGINE` names the engine, as for the tests.
  *
  * @module
  */
@@ -14,6 +14,7 @@ import { doorsTarget } from "../tests/engine/fuzz/doors.ts";
 import { fuzz } from "../tests/engine/fuzz/fuzz.ts";
 import { Oracle } from "../tests/engine/fuzz/oracle.ts";
 import type { Target } from "../tests/engine/fuzz/target.ts";
+import { privilegesTarget } from "../tests/engine/fuzz/privileges.ts";
 import { volumesTarget } from "../tests/engine/fuzz/volumes.ts";
 import { whyNoEngine } from "../tests/engine/dockerd.ts";
 import { Harness } from "../tests/engine/harness.ts";
@@ -23,6 +24,7 @@ const ROUND = 10_000;
 
 const TARGETS: Record<string, (h: Harness) => Promise<Target>> = {
   volumes: volumesTarget,
+  privileges: privilegesTarget,
   doors: doorsTarget,
 };
 
@@ -82,7 +84,7 @@ async function attack(sort: string, seed: number): Promise<number> {
           title: "found by the fuzzer: say what is odd about it",
           story: hit.report,
           harms: [h.version.major],
-          ...sort === "doors" && { target: sort },
+          ...sort !== "volumes" && { target: sort },
           ...keep(target, hit.shot),
         },
         null,

@@ -73,6 +73,7 @@ for (const engine of ENGINES) {
     const plugins = {
       volumes: await pluginBefore(engine, CONFIGS.volumes),
       doors: await pluginBefore(engine, CONFIGS.doors),
+      privileges: await pluginBefore(engine, CONFIGS.privileges),
     };
     for (const [name, entry] of corpus) {
       if (entry.store === "containerd" && major < 28) continue;

@@ -9,6 +9,7 @@ import { doorMoves } from "./door_moves.ts";
 import { headerMoves, sizeMove, uriMoves, wireMoves } from "./http_moves.ts";
 import { jsonMoves } from "./json_moves.ts";
 import type { Move } from "./move.ts";
+import { privilegeMoves } from "./privilege_moves.ts";
 import { storageMoves } from "./storage_moves.ts";
 
 /** A refused call, and what is done to it. */
@@ -32,6 +33,12 @@ const ARSENALS = {
     { weight: 25, arbitrary: fc.oneof(...storageMoves) },
     ...HTTP,
   ),
+  privileges: fc.oneof(
+    { weight: 40, arbitrary: fc.oneof(...jsonMoves) },
+    { weight: 30, arbitrary: fc.oneof(...privilegeMoves) },
+    { weight: 4, arbitrary: fc.oneof(...doorMoves) },
+    ...HTTP,
+  ),
   doors: fc.oneof(
     { weight: 8, arbitrary: fc.oneof(...jsonMoves) },
     { weight: 50, arbitrary: fc.oneof(...doorMoves) },
@@ -39,7 +46,7 @@ const ARSENALS = {
   ),
 };
 
-/** A sort of target: what brings storage, or what brings and pushes images. */
+/** A sort of target: storage, privileges, or images and pushes. */
 export type Arsenal = keyof typeof ARSENALS;
 
 /**

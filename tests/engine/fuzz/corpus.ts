@@ -28,7 +28,7 @@ export interface Entry {
   /** The rules that deny it, one of them on each engine. */
   rules?: string[];
   /** What it is aimed at: `volumes` by default. */
-  target?: "doors";
+  target?: "doors" | "privileges";
   /** The image store that it needs; the classic one by default. */
   store?: "containerd";
   /** The bytes, as Latin-1 text or as a text that is repeated. */
@@ -43,6 +43,7 @@ export interface Entry {
 export const CONFIGS: Record<NonNullable<Entry["target"]> | "volumes", string> =
   {
     volumes: "[volumes]\n",
+    privileges: '[volumes]\nallow-bind = ["/srv/"]\n\n[privileges]\n',
     // All that may come in is `good` of one registry; the other is Docker Hub.
     doors: `
 [images]

@@ -1,7 +1,7 @@
 /**
  * Generated attacks against a real engine with the plugin in front.
  *
- * `FUZZ_RUNS`: how many of each sort (2,000 and 1,000). `FUZZ_SEED`: the seed
+ * `FUZZ_RUNS`: how many of each sort (2,000, 2,000 and 1,000). `FUZZ_SEED`: the seed
  * of a run that was printed. `FUZZ_PATH`: beside it, the path of a
  * counterexample.
  */
@@ -13,11 +13,16 @@ import { assert } from "../verdict.ts";
 import { doorsTarget } from "./doors.ts";
 import { fuzz } from "./fuzz.ts";
 import { Oracle } from "./oracle.ts";
+import { privilegesTarget } from "./privileges.ts";
 import { aim, type Target } from "./target.ts";
 import { volumesTarget } from "./volumes.ts";
 
 engineTest("generated attacks: volumes", async (t, h) => {
   await attack(t, await volumesTarget(h), 2000);
+});
+
+engineTest("generated attacks: privileges", async (t, h) => {
+  await attack(t, await privilegesTarget(h), 2000);
 });
 
 registryTest("generated attacks: images and pushes", async (t, h) => {

@@ -575,6 +575,7 @@ async function decideBuild(
 function readList(text: string, name: string) {
   if (text === "") return null;
   const value = parseJsonText(text);
+  if (value === null) return null; // As the docker client of 20.10 says it.
   if (Array.isArray(value) && value.every(isObject)) return value;
   throw new Unreadable(`its ${name} are not a list of objects`);
 }

@@ -16,7 +16,7 @@ import type { Decision } from "../../lib/policy/decision.ts";
 import { CONFIGS, load, readCorpus } from "../engine/fuzz/corpus.ts";
 import {
   bytesOf,
-  CONFIG,
+  configFor,
   draftOf,
   fillIn,
   nuances,
@@ -27,6 +27,9 @@ import { shownOf, type View, VIEWS } from "./engine_view.ts";
 
 /** Of the other words that mean the same, as many as there are calls. */
 const SEED = Number(Deno.env.get("FUZZ_SEED") ?? 1);
+
+/** The folder that the recordings' bind mounts come from. */
+const DIR = "/var/tmp/legit";
 
 /** Bodies that no plugin is shown. */
 const ARCHIVES = {
@@ -96,7 +99,7 @@ const recordings = await readRecordings();
 for (const engine of ENGINES) {
   const { name: version, major, view } = engine;
   Deno.test(`corpus: clients, as Docker ${version} shows them`, async (t) => {
-    const plugin = await pluginBefore(engine, CONFIG);
+    const plugin = await pluginBefore(engine, configFor(DIR));
     for (const [name, { client, calls }] of recordings) {
       await t.step(`${name}: ${client}`, async () => {
         const respelled = fc.sample(
@@ -125,5 +128,5 @@ for (const engine of ENGINES) {
 
 /** The IDs of a recording are those of nothing. */
 function fill(text: string): string {
-  return fillIn(text, { dir: "/var/tmp/legit", base: "5".repeat(64) }, []);
+  return fillIn(text, { dir: DIR, base: "5".repeat(64) }, []);
 }

@@ -2,11 +2,10 @@
 
 import { exists, run, sleep, which, whyNo } from "../../helpers/programs.ts";
 import type { Harness } from "../harness.ts";
+import { configFor } from "../fuzz/legit.ts";
 import { rootFileSystem } from "../images.ts";
 import { assert, assertEquals } from "../verdict.ts";
 import { JAVA_NEEDS, javaWithHttpClient } from "./java.ts";
-
-const CONFIG = "[volumes]\n\n[images]\ndefault-allow = true\n\n[push]\n";
 
 /** Not in deno.json: it and its forty dependencies are of use here only. */
 const DOCKERODE = "npm:dockerode@5.0.1";
@@ -75,7 +74,7 @@ export async function day(
   await Deno.writeFile(desk.root, await rootFileSystem(h.dockerd.busybox));
   await Deno.mkdir(desk.bind);
   await Deno.writeTextFile(`${desk.bind}/note`, "from the host\n");
-  await h.guard({ config: CONFIG });
+  await h.guard({ config: configFor(desk.bind) });
   await work(desk);
   const log = await h.plugin?.log() ?? "";
   const trouble = log.split("\n")

@@ -37,8 +37,28 @@ export interface RecordedCall {
   status: number;
 }
 
-/** The plugin's configuration before them: all policies, and all images. */
-export const CONFIG = "[volumes]\n\n[images]\ndefault-allow = true\n\n[push]\n";
+/**
+ * The plugin's configuration before them: all policies, all images, and of the
+ * privileges what an administrator has to allow for what these clients do.
+ *
+ * @param dir the folder that bind mounts come from
+ */
+export function configFor(dir: string): string {
+  return `
+[volumes]
+allow-bind = ["${dir}"]
+
+[images]
+default-allow = true
+
+[push]
+
+[privileges]
+allow-swarm = true
+# docker-py, docker-java, dockerode and the old docker build without BuildKit.
+allow-classic-build = true
+`;
+}
 
 /** Where the recordings are. */
 export const RECORDINGS = new URL("../../corpus/legit/", import.meta.url);

@@ -13,7 +13,7 @@ import { rootFileSystem } from "../images.ts";
 import { assert, assertEquals } from "../verdict.ts";
 import {
   bytesOf,
-  CONFIG,
+  configFor,
   draftOf,
   fillIn,
   type Nuance,
@@ -64,7 +64,7 @@ engineTest("recorded clients are not refused", async (t, h) => {
   await Deno.writeTextFile(`${dir}/note`, "from the host\n");
   const base = (await h.image("base:1")).slice("sha256:".length);
   await h.image("vol:1", { changes: ["VOLUME /data"] });
-  await h.guard({ config: CONFIG });
+  await h.guard({ config: configFor(dir) });
 
   for (const [name, recording] of await readRecordings()) {
     await t.step(`${name}: ${recording.client}, seed ${seed}`, async () => {

@@ -1055,6 +1055,7 @@ Deno.test("privileges: builds", async () => {
         "[privileges])",
       ],
       ["ulimits=x", "unreadable: its body is not JSON"],
+      ["ulimits=null", "allowed"],
       ["networkmode=default&ulimits=[]&shmsize=1", "allowed"],
     ]
   ) {

@@ -69,7 +69,7 @@ export interface EscapeOptions extends DockerdOptions {
   prepare?: (host: Host) => Promise<void>;
 }
 
-/** Not all families pass yet in every sandbox. */
+/** They take six minutes of an engine. */
 const BY_HAND = "tried by hand: ESCAPES=1";
 
 /**

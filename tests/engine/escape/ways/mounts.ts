@@ -216,6 +216,29 @@ export const MOUNTS: readonly Way[] = [
     proof: says("set-user-ID program of root"),
   },
   {
+    name: "a program of a group of the host's, left below an allowed folder",
+    sources: [SOURCES.authz, SOURCES.breakout],
+    keys: 'require = ["user", "no-new-privileges"]',
+    open: "a container may have any group but 0: a folder to allow for " +
+      "writing belongs on a file system with nosuid",
+    attempt: async (host) => {
+      const folder = await allowedFolder(host, "of-a-group");
+      await Deno.chmod(folder, 0o777);
+      await host.run(
+        [
+          ...["--user=1000:6", "--security-opt=no-new-privileges"],
+          `--volume=${folder}:/mnt`,
+        ],
+        ...["sh", "-c", "cp /bin/busybox /mnt/id; chmod 2755 /mnt/id"],
+      );
+      const left = await Deno.stat(`${folder}/id`).catch(() => undefined);
+      if (left?.gid === 6 && (left.mode ?? 0) & 0o2000) {
+        host.note("set-group-ID program of disk");
+      }
+    },
+    proof: says("set-group-ID program of disk"),
+  },
+  {
     name: "docker cp of a program of root's into an allowed folder",
     sources: [SOURCES.authz, SOURCES.dockerCp],
     keys: 'require = ["user", "no-new-privileges"]',

@@ -7,7 +7,10 @@
 import type { Fields, Log } from "./log.ts";
 import { messageOf, printable } from "./text.ts";
 
-/** What became of a guarded call. */
+/**
+ * What became of a guarded call. `for` names the `[for.NAME]` whose settings
+ * decided, if it weren't everybody's.
+ */
 export interface AuditEvent extends Fields {
   user: string;
   method: string;

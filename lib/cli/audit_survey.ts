@@ -7,7 +7,7 @@
 import type { AuthzRequest } from "../call/authz.ts";
 import type { Section } from "../call/endpoints.ts";
 import { Unreadable } from "../call/unreadable.ts";
-import { type Config, POLICIES } from "../config/config.ts";
+import { type Config, EVERYBODY, POLICIES } from "../config/config.ts";
 import {
   type ContainerFacts,
   type Engine,
@@ -19,7 +19,6 @@ import type { Log } from "../log.ts";
 import { messageOf } from "../text.ts";
 import { type Finding, lookAt } from "../verdict/findings.ts";
 import { createFirstLine, type FirstLine } from "../verdict/first_line.ts";
-import type { LineOptions } from "../verdict/options.ts";
 
 /** The kinds of things that are looked at, in the order of a report. */
 export const KINDS = ["container", "service", "image"] as const;
@@ -78,7 +77,8 @@ interface Item {
 }
 
 /**
- * Looks at all containers, services and images, as nobody's who is exempt.
+ * Looks at all containers, services and images, as nobody's who is exempt or has
+ * other settings than everybody.
  *
  * @param options The settings, and the engine.
  * @returns What the policies have against them. What vanishes meanwhile is left
@@ -149,16 +149,16 @@ function compare(a: string, b: string): number {
 
 /** Containers are judged as the third line does that finds them. */
 async function containerItems(
-  { config, engine, log }: SurveyOptions,
+  { config, engine }: SurveyOptions,
 ): Promise<Item[]> {
-  const options: LineOptions = { config, engine, log, isExempt: nobody };
+  const everybody = () => [{ name: EVERYBODY, sections: config }];
   const containers = await Array.fromAsync(engine.listContainers());
   return containers.map((container) => ({
     kind: "container",
     name: ownName(container),
     id: container.id,
     async judge() {
-      const { findings, service } = await lookAt(options, container);
+      const { findings, service } = await lookAt(engine, container, everybody);
       const isThere = findings.length === 0 ||
         await engine.findContainer(container.id);
       return isThere ? { findings, service: service?.name } : undefined;

@@ -8,7 +8,7 @@ import type { AuthzRequest } from "../call/authz.ts";
 import { Call } from "../call/call.ts";
 import { routeOf } from "../call/endpoints.ts";
 import { Unreadable } from "../call/unreadable.ts";
-import type { Config } from "../config/config.ts";
+import { type Config, EVERYBODY } from "../config/config.ts";
 import { ConfigError } from "../config/document.ts";
 import { loadConfig } from "../config/load.ts";
 import { type EngineEndpoint, engineEndpoint } from "../engine/address.ts";
@@ -19,7 +19,11 @@ import { SILENT } from "../log.ts";
 import { readAuthzRequest, WireError } from "../server/wire.ts";
 import { parseTarget } from "../call/target.ts";
 import { messageOf, shown } from "../text.ts";
-import { exemptionCheck } from "../verdict/exemptions.ts";
+import {
+  exemptionCheck,
+  IdentityError,
+  settingsFor,
+} from "../verdict/exemptions.ts";
 import { createFirstLine } from "../verdict/first_line.ts";
 import { readArgs, UsageError } from "./args.ts";
 import { type Answer, serveProxy } from "./proxy.ts";
@@ -37,7 +41,8 @@ the engine; nothing else is done.
 
   --request FILE   a recorded AuthZ request instead, as the engine posts it;
                    - is the standard input
-  --user NAME      who calls: the common name of a client certificate
+  --user NAME      who calls: the common name of a client certificate; each
+                   verdict then names the [for.…] that decided, if any is there
   --config FILE, --host URL, --cert-path DIR, --tls-verify
                    as for the plugin itself
 
@@ -261,6 +266,24 @@ function createJudge(
   const decide = createFirstLine({ config, engine, isExempt, log: SILENT });
 
   return async (request) => {
+    const verdict = await judge(request);
+    return { ...verdict, text: verdict.text + await whoseSettings(request) };
+  };
+
+  /** Which settings decided, if there are several. */
+  async function whoseSettings({ user }: AuthzRequest): Promise<string> {
+    if (config.forUsers === undefined) return "";
+    try {
+      const { name } = await settingsFor({ config, isExempt }, user);
+      const whose = name === EVERYBODY ? "everybody's" : `[for.${name}]`;
+      return ` (settings: ${whose})`;
+    } catch (error) {
+      if (error instanceof IdentityError) return ""; // The verdict says so.
+      throw error;
+    }
+  }
+
+  async function judge(request: AuthzRequest): Promise<Verdict> {
     const decision = await decide(request);
     if (!decision.allow) {
       const { rule, message } = decision;
@@ -286,7 +309,7 @@ function createJudge(
         answer: { status: 500, body: { message } },
       };
     }
-  };
+  }
 
   function unknown(why: string): { outcome: "unknown"; text: string } {
     return { outcome: "unknown", text: `can't tell without ${host}: ${why}` };
@@ -305,7 +328,10 @@ function createJudge(
   ): Promise<Verdict | undefined> {
     const name = imageOfCreate(request);
     if (!name || await engine.inspectImage(name)) return undefined;
-    const { volumes } = config;
+    const { sections: { volumes } } = await settingsFor(
+      { config, isExempt },
+      request.user,
+    );
     const dependsOnIt = volumes?.enforce &&
       !await isExempt(request.user, volumes);
     return {

@@ -41,12 +41,34 @@ export type PolicySection<Policy> = Policy & CommonKeys & {
 };
 
 /** The policies that are on, each with its settings. */
-export interface Config {
+export interface Sections {
   readonly volumes?: PolicySection<VolumesPolicy>;
   readonly images?: PolicySection<ImagesPolicy>;
   readonly push?: PolicySection<PushPolicy>;
   readonly privileges?: PolicySection<PrivilegesPolicy>;
 }
+
+/** Settings for some users alone: a `[for.NAME]` of the file. */
+export interface ForUsers {
+  readonly name: string;
+  /** The users that it names. */
+  readonly user: readonly string[];
+  /** The groups that it names. */
+  readonly group: readonly string[];
+  /** What holds for them: its own keys, and everybody's for all others. */
+  readonly sections: Sections;
+}
+
+/** The settings: the sections for everybody, and other ones for some users. */
+export interface Config extends Sections {
+  /** In the file's order: the first that names a user decides. */
+  readonly forUsers?: readonly ForUsers[];
+  /** What the file says without effect, a line each. */
+  readonly remarks?: readonly string[];
+}
+
+/** Stands for the sections for everybody, among the names of `[for.NAME]`. */
+export const EVERYBODY = "";
 
 /** Every policy, by the name of its section. */
 export const POLICIES = ["volumes", "images", "push", "privileges"] as const;
@@ -57,13 +79,28 @@ export type PolicyState = "enforced" | "tried out" | "off";
 /**
  * Says what a policy does.
  *
- * @param config The settings.
+ * @param sections The settings.
  * @param name The policy.
  * @returns Whether it refuses, only logs what it would refuse, or is off.
  */
-export function stateOf(config: Config, name: keyof Config): PolicyState {
-  const section = config[name];
+export function stateOf(
+  sections: Sections,
+  name: keyof Sections,
+): PolicyState {
+  const section = sections[name];
   return !section ? "off" : section.enforce ? "enforced" : "tried out";
+}
+
+/**
+ * Lists the settings that can hold for a user.
+ *
+ * @param config The settings.
+ * @returns Everybody's, and behind them those of each `[for.NAME]`.
+ */
+export function allSettings(
+  { forUsers = [], remarks: _, ...everybody }: Config,
+): { name: string; sections: Sections }[] {
+  return [{ name: EVERYBODY, sections: everybody }, ...forUsers];
 }
 
 /** The common keys of a section that says nothing about them. */

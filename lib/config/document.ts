@@ -66,7 +66,13 @@ function byPlace({ place: a }: Problem, { place: b }: Problem): number {
     (a?.column ?? 0) - (b?.column ?? 0);
 }
 
-function formatProblem({ file, place, message }: Problem): string {
+/**
+ * Writes a problem as a line.
+ *
+ * @param problem The problem.
+ * @returns File, line, column and message, as compilers write them.
+ */
+export function formatProblem({ file, place, message }: Problem): string {
   return place
     ? `${file}:${place.line}:${place.column}: ${message}`
     : `${file}: ${message}`;

@@ -9,7 +9,7 @@ import { type Engine, EngineError } from "../engine/engine.ts";
 import { opensHttp2 } from "../engine/h2c.ts";
 import type { Log } from "../log.ts";
 import { refusesNothing } from "../policy/rules/images.ts";
-import type { Config } from "./config.ts";
+import { allSettings, type Config, type Sections } from "./config.ts";
 
 /** How long to wait after an engine gave no answer, in milliseconds. */
 const RETRY = 10_000;
@@ -51,7 +51,11 @@ export function http2Warning(
   config: Config,
   { version, host }: Http2Found,
 ): string | undefined {
-  const sections = dependents(config);
+  const sections = [
+    ...new Set(
+      allSettings(config).flatMap(({ sections }) => dependents(sections)),
+    ),
+  ];
   if (host === undefined || sections.length === 0) return undefined;
   return `${sections.join(" and ")} can be got around on ${host}: over ` +
     `HTTP/2, Docker Engine ${version} takes builds without asking any plugin; ` +
@@ -59,7 +63,7 @@ export function http2Warning(
 }
 
 /** The sections that users get around by HTTP/2. */
-function dependents({ images, push, privileges }: Config): string[] {
+function dependents({ images, push, privileges }: Sections): string[] {
   const closesBuilds = images && !images.allowBuild;
   return [
     // Over HTTP/2 a pull can be made to look like another too: see

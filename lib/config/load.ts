@@ -5,11 +5,14 @@
  */
 import { messageOf, shown } from "../text.ts";
 import {
+  allSettings,
   type Config,
   CONFIG_FILE,
   DEFAULTS,
   ENFORCE_NOTHING,
   OLD_FILES,
+  POLICIES,
+  stateOf,
 } from "./config.ts";
 import {
   ConfigError,
@@ -19,6 +22,7 @@ import {
 } from "./document.ts";
 import { parseOldImages } from "./old_images.ts";
 import { parseOldVolumes } from "./old_volumes.ts";
+import { FOR, readForUsers } from "./for_users.ts";
 import { readSections } from "./sections.ts";
 import { parseToml } from "./toml.ts";
 
@@ -78,16 +82,31 @@ function parseFile(file: string, text: string): Config {
  * @throws {ConfigError} With all that is wrong.
  */
 export function parseConfig(file: string, text: string): Config {
-  const document = withSections(parseToml(file, text));
-  const config = readSections(document);
-  if (document.problems.length > 0) throw new ConfigError(document.problems);
+  const whole = parseToml(file, text);
+  const document = withSections(whole);
+  const { problems } = document;
+  const general = new Map(document.table);
+  general.delete(FOR);
+  const sections = readSections({ ...document, table: general });
+  const config = { ...sections, ...readForUsers(document, sections) };
+  // An editor, a full disk or a template can leave an empty file behind.
+  const isMeant = whole.table.get(ENFORCE_NOTHING)?.value.content === true;
+  const isEmpty = allSettings(config).every(({ sections }) =>
+    POLICIES.every((name) => stateOf(sections, name) === "off")
+  );
+  if (isEmpty && !isMeant && problems.length === 0) {
+    problems.push({
+      file,
+      message: "it has no section, so that nothing would be enforced: write " +
+        `[volumes], [images] or [push], or ${ENFORCE_NOTHING} = true if that ` +
+        "is meant",
+    });
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }
 
-/**
- * Takes {@link ENFORCE_NOTHING} out of a file. Without it a file has a section:
- * an editor, a full disk or a template can leave an empty one behind.
- */
+/** Takes {@link ENFORCE_NOTHING} out of a file. */
 function withSections({ file, table, problems }: Document): Document {
   const sections = new Map(table);
   sections.delete(ENFORCE_NOTHING);
@@ -107,13 +126,6 @@ function withSections({ file, table, problems }: Document): Document {
       message:
         `${ENFORCE_NOTHING} = true goes with no section: remove it, or ` +
         "all sections",
-    });
-  } else if (!content && sections.size === 0 && problems.length === 0) {
-    problems.push({
-      file,
-      message: "it has no section, so that nothing would be enforced: write " +
-        `[volumes], [images] or [push], or ${ENFORCE_NOTHING} = true if that ` +
-        "is meant",
     });
   }
   return { file, table: sections, problems };

@@ -14,11 +14,11 @@ import {
   REQUIREMENTS,
 } from "../policy/rules/privileges.ts";
 import { shown } from "../text.ts";
-import { type CommonKeys, type Config, DEFAULTS, FOR_ALL } from "./config.ts";
-import type { Document } from "./document.ts";
+import { type CommonKeys, DEFAULTS, FOR_ALL, type Sections } from "./config.ts";
+import type { Document, Table } from "./document.ts";
 import { SectionReader } from "./section_reader.ts";
 
-type Section<Name extends keyof Config> = NonNullable<Config[Name]>;
+type Section<Name extends keyof Sections> = NonNullable<Sections[Name]>;
 
 function readVolumes(section: SectionReader): Section<"volumes"> {
   return {
@@ -38,7 +38,7 @@ function readVolumes(section: SectionReader): Section<"volumes"> {
 }
 
 /** Shows `[volumes]` as {@link readVolumes} reads it. */
-export function showVolumes(volumes: Section<"volumes">): Shown {
+function showVolumes(volumes: Section<"volumes">): Shown {
   return {
     "allow-classic-build": volumes.allowClassicBuild,
     ...(volumes.allowBind && {
@@ -73,7 +73,7 @@ function readImages(section: SectionReader): Section<"images"> {
 }
 
 /** Shows `[images]` as {@link readImages} reads it. */
-export function showImages(images: Section<"images">): Shown {
+function showImages(images: Section<"images">): Shown {
   const sources = (patterns: readonly Pattern[]) =>
     patterns.map(({ source }) => source);
   return {
@@ -111,7 +111,7 @@ function readPush(section: SectionReader): Section<"push"> {
 }
 
 /** Shows `[push]` as {@link readPush} reads it. */
-export function showPush(push: Section<"push">): Shown {
+function showPush(push: Section<"push">): Shown {
   return {
     "block-rhel": push.blockRhel,
     "name-prefixes": push.namePrefixes,
@@ -183,10 +183,33 @@ function showCommon({ enforce, allowUser, allowGroup }: CommonKeys): Shown {
 }
 
 /** The keys of a section, as the file writes them. */
-type Shown = Record<string, boolean | readonly ShownEntry[]>;
+export type Shown = Record<string, boolean | readonly ShownEntry[]>;
 
 /** An entry of a list, as the file writes it. */
 type ShownEntry = string | Record<string, string | boolean>;
+
+/**
+ * Shows a section.
+ *
+ * @param name The policy.
+ * @param sections The settings.
+ * @returns Its keys, as the file writes them; undefined if it is off.
+ */
+export function showSection(
+  name: keyof Sections,
+  { volumes, images, push, privileges }: Sections,
+): Shown | undefined {
+  switch (name) {
+    case "volumes":
+      return volumes && showVolumes(volumes);
+    case "images":
+      return images && showImages(images);
+    case "push":
+      return push && showPush(push);
+    case "privileges":
+      return privileges && showPrivileges(privileges);
+  }
+}
 
 /** The old name of `[volumes]`, from docker-novolume-plugin. */
 export const OLD_VOLUMES_SECTION = "docker-novolume-plugin";
@@ -206,6 +229,44 @@ function readOldVolumes(section: SectionReader): Section<"volumes"> {
 }
 
 /**
+ * Reads one section.
+ *
+ * @param document The file; what is wrong with the section is added to its
+ *   problems.
+ * @param name Which of the file's sections it is like.
+ * @param table What it says.
+ * @param title What messages call it.
+ * @returns Its settings, every key with its value or default.
+ */
+export function readSection(
+  document: Document,
+  name: string,
+  table: Table,
+  title = name,
+): Sections {
+  const { file } = document;
+  const section = new SectionReader(document, title, table);
+  const sections = read();
+  section.done();
+  return sections;
+
+  function read(): Sections {
+    switch (name) {
+      case "volumes":
+        return { volumes: { file, ...readVolumes(section) } };
+      case OLD_VOLUMES_SECTION:
+        return { volumes: { file, ...readOldVolumes(section) } };
+      case "images":
+        return { images: { file, ...readImages(section) } };
+      case "push":
+        return { push: { file, ...readPush(section) } };
+      default:
+        return { privileges: { file, ...readPrivileges(section) } };
+    }
+  }
+}
+
+/**
  * Reads the sections of a file. A policy is on if its section is there.
  *
  * @param document The file; what is wrong with its sections is added to its
@@ -213,9 +274,9 @@ function readOldVolumes(section: SectionReader): Section<"volumes"> {
  * @returns The settings, every key with its value or default. They are worth
  *   something only if there are no problems.
  */
-export function readSections(document: Document): Config {
+export function readSections(document: Document): Sections {
   const { file, table, problems } = document;
-  const config: { -readonly [Name in keyof Config]: Config[Name] } = {};
+  let sections: Sections = {};
   for (const [name, { place, value }] of table) {
     const report = (message: string) => problems.push({ file, place, message });
     if (!SECTIONS.includes(name)) {
@@ -231,24 +292,7 @@ export function readSections(document: Document): Config {
       report(`expected a table [${name}]`);
       continue;
     }
-    const section = new SectionReader(document, name, value.content);
-    switch (name) {
-      case "volumes":
-        config.volumes = { file, ...readVolumes(section) };
-        break;
-      case OLD_VOLUMES_SECTION:
-        config.volumes = { file, ...readOldVolumes(section) };
-        break;
-      case "images":
-        config.images = { file, ...readImages(section) };
-        break;
-      case "push":
-        config.push = { file, ...readPush(section) };
-        break;
-      case "privileges":
-        config.privileges = { file, ...readPrivileges(section) };
-    }
-    section.done();
+    sections = { ...sections, ...readSection(document, name, value.content) };
   }
   const old = table.get(OLD_VOLUMES_SECTION);
   if (old && table.has("volumes")) {
@@ -259,7 +303,7 @@ export function readSections(document: Document): Config {
         "keep one of them",
     });
   }
-  return config;
+  return sections;
 }
 
 function checkDirectory(directory: string): string | undefined {

@@ -5,24 +5,48 @@
  */
 import { readBindDirectory } from "../policy/rules/binds.ts";
 import { doorsNotCovered } from "../policy/rules/images.ts";
-import { type Config, POLICIES, stateOf } from "./config.ts";
+import {
+  allSettings,
+  type Config,
+  EVERYBODY,
+  POLICIES,
+  type Sections,
+  stateOf,
+} from "./config.ts";
 
 /**
- * Finds settings that enforce nothing, and the doors that stand open beside
- * lists that refuse something.
+ * Finds settings that enforce nothing, what the file says without effect, and the
+ * doors that stand open beside lists that refuse something.
  *
  * @param config The settings.
  * @returns The warnings, a line each.
  */
 export function startWarnings(config: Config): string[] {
-  if (POLICIES.every((name) => stateOf(config, name) === "off")) {
+  const all = allSettings(config);
+  const isOff = (sections: Sections) =>
+    POLICIES.every((name) => stateOf(sections, name) === "off");
+  if (all.every(({ sections }) => isOff(sections))) {
     return ["nothing is enforced: every policy is off"];
   }
-  return [...warnOfDoors(config), ...warnOfPrivileges(config)];
+  const warnOf = (sections: Sections) => [
+    ...warnOfDoors(sections),
+    ...warnOfPrivileges(sections),
+  ];
+  const general = warnOf(config);
+  return [
+    ...config.remarks ?? [],
+    ...general,
+    ...all.filter(({ name }) => name !== EVERYBODY).flatMap((
+      { name, sections },
+    ) =>
+      warnOf(sections).filter((warning) => !general.includes(warning))
+        .map((warning) => `for the users of [for.${name}]: ${warning}`)
+    ),
+  ];
 }
 
 /** What makes `[privileges]` worth little. */
-function warnOfPrivileges({ volumes, privileges }: Config): string[] {
+function warnOfPrivileges({ volumes, privileges }: Sections): string[] {
   if (!privileges) return [];
   return [
     ...(volumes?.allowBind ? [] : [
@@ -55,7 +79,7 @@ function warnOfPrivileges({ volumes, privileges }: Config): string[] {
   ];
 }
 
-function warnOfDoors({ images }: Config): string[] {
+function warnOfDoors({ images }: Sections): string[] {
   const doors = images ? doorsNotCovered(images) : [];
   if (doors.length === 0) return [];
   return [
@@ -80,8 +104,21 @@ const DAEMON_FILE = "/etc/docker/daemon.json";
  * @returns The warnings, a line each.
  */
 export function engineWarnings(
-  { images, privileges }: Config,
+  config: Config,
   file: string = DAEMON_FILE,
+): string[] {
+  return [
+    ...new Set(
+      allSettings(config).flatMap(({ sections }) =>
+        warnOfEntitlements(sections, file)
+      ),
+    ),
+  ];
+}
+
+function warnOfEntitlements(
+  { images, privileges }: Sections,
+  file: string,
 ): string[] {
   const isClosed = images && !images.allowBuild;
   if (!privileges || isClosed) return [];
@@ -111,18 +148,30 @@ function readEntitlements(file: string): Record<string, unknown> {
 }
 
 /**
- * Finds policies that are enforced no more, or are off now.
+ * Finds policies that are enforced no more, or are off now, for everybody or for
+ * the users of a `[for.NAME]`; and each `[for.NAME]` that is gone.
  *
  * @param before The settings that were in force.
  * @param after The settings that are in force now.
  * @returns The warnings, a line each.
  */
 export function reloadWarnings(before: Config, after: Config): string[] {
-  return POLICIES.flatMap((name) => {
-    const was = stateOf(before, name);
-    const is = stateOf(after, name);
-    return was === is || was === "off" || is === "enforced"
+  const now = allSettings(after);
+  return allSettings(before).flatMap(({ name, sections }) => {
+    const same = now.find((each) => each.name === name);
+    const whose = name === EVERYBODY ? "" : ` in [for.${name}]`;
+    const gone = same
       ? []
-      : [`[${name}] was ${was}, and is ${is} now`];
+      : [`[for.${name}] is gone: its users have what everybody has`];
+    const weaker = POLICIES.flatMap((policy) => {
+      const was = stateOf(sections, policy);
+      const is = stateOf(same?.sections ?? after, policy);
+      return was === is || was === "off" || is === "enforced" ||
+          // It is told of everybody's.
+          whose !== "" && sections[policy] === before[policy]
+        ? []
+        : [`[${policy}]${whose} was ${was}, and is ${is} now`];
+    });
+    return [...gone, ...weaker];
   });
 }

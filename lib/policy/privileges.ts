@@ -46,6 +46,11 @@ export interface PrivilegesSettings extends PrivilegesPolicy {
    * also what an exec, a copy or an export may show.
    */
   readonly allowBind?: readonly BindEntry[];
+  /**
+   * Where bind mounts of any user may come from: who may mount a directory can
+   * put links below it.
+   */
+  readonly mountable?: readonly BindEntry[];
 }
 
 /**
@@ -347,8 +352,9 @@ async function decideStartCall(
   if (!start.allow || !policy.allowBind || !call.mayHaveHiddenBody) {
     return start;
   }
+  const { mountable = policy.allowBind } = policy;
   for (const container of await engine.findContainers(call.subject)) {
-    const bind = await findSwappable(policy.allowBind, bindsOf(container));
+    const bind = await findSwappable(mountable, bindsOf(container));
     if (bind) return inContainer(call.subject, denyLateBody(bind));
   }
   return ALLOW;

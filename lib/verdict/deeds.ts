@@ -7,6 +7,7 @@ import type { ContainerFacts, Engine } from "../engine/engine.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { shown } from "../text.ts";
+import { inSettings } from "./describe.ts";
 import type { Look } from "./findings.ts";
 
 /** What deeds need. */
@@ -159,7 +160,7 @@ export class Deeds {
 
   #alert(
     container: ContainerFacts,
-    { findings: [{ denial }] }: Look,
+    { findings: [{ denial, settings }] }: Look,
     what: string,
     more: Record<string, string> = {},
   ): void {
@@ -172,6 +173,7 @@ export class Deeds {
         mounts: shown(container.mounts.map(mountText).join(","), 1000),
         rule: denial.rule,
         reason: denial.message,
+        ...inSettings(settings),
         ...more,
       },
     );

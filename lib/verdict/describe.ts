@@ -8,6 +8,7 @@
 import type { AuthzRequest } from "../call/authz.ts";
 import { type EndpointName, routeOf } from "../call/endpoints.ts";
 import { foldKey } from "../call/fold.ts";
+import { EVERYBODY } from "../config/config.ts";
 import type { Fields } from "../log.ts";
 import { cut } from "../text.ts";
 
@@ -47,6 +48,16 @@ export function describe(
     // An absolute address can have a password in front of its host.
     path: cut(path.replace(/^([^/]*\/\/)[^/]*@/, "$1") + query, 500),
   } satisfies Fields;
+}
+
+/**
+ * Names the settings that decided, for the log.
+ *
+ * @param settings A `[for.NAME]`, or {@link EVERYBODY}.
+ * @returns The field; none for everybody's.
+ */
+export function inSettings(settings: string): Fields {
+  return settings === EVERYBODY ? {} : { for: settings };
 }
 
 function shownQuery(method: string, uri: string): string {

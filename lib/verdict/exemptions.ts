@@ -1,11 +1,16 @@
 /**
- * Who is exempt from a policy.
+ * Which settings hold for a user, and which of their policies don't.
  *
  * @module
  */
 
 import type { Route, Section } from "../call/endpoints.ts";
-import type { Config, Exemptions } from "../config/config.ts";
+import {
+  type Config,
+  EVERYBODY,
+  type Exemptions,
+  type Sections,
+} from "../config/config.ts";
 
 /**
  * Says whether a user is exempt from a policy. The user is the AuthZ request's:
@@ -16,26 +21,58 @@ export type IsExempt = (
   exemptions: Exemptions,
 ) => Promise<boolean>;
 
+/** The settings that hold for a user. */
+export interface UserSettings {
+  /** The `[for.NAME]` that they come from, or {@link EVERYBODY}. */
+  readonly name: string;
+  readonly sections: Sections;
+}
+
+/**
+ * Finds the settings that hold for a user: those of the first `[for.NAME]` that
+ * names the user or a group of the user, or else everybody's.
+ *
+ * @param options The settings, and the check, for which who is named there is
+ *   what who is exempt is elsewhere.
+ * @param user The AuthZ request's user.
+ * @returns The settings.
+ * @throws {IdentityError} If the user's groups can't be told.
+ */
+export async function settingsFor(
+  { config, isExempt }: { config: Config; isExempt: IsExempt },
+  user: string,
+): Promise<UserSettings> {
+  for (const { name, sections, ...named } of config.forUsers ?? []) {
+    const { user: allowUser, group: allowGroup } = named;
+    if (await isExempt(user, { allowUser, allowGroup })) {
+      return { name, sections };
+    }
+  }
+  return { name: EVERYBODY, sections: config };
+}
+
 /**
  * Lists the policies that a user is exempt from.
  *
- * @param options The settings, and the check.
+ * @param sections The settings that hold for the user.
+ * @param isExempt The check.
  * @param user The AuthZ request's user.
  * @param route The row of the endpoint table that the call matched.
  * @returns Those of the row's policies that are on and don't apply to the user.
  * @throws {IdentityError} If the user's groups can't be told.
  */
 export async function exemptSections(
-  { config, isExempt }: { config: Config; isExempt: IsExempt },
+  sections: Sections,
+  isExempt: IsExempt,
   user: string,
   { endpoint }: Route,
 ): Promise<Section[]> {
-  const sections: Section[] = [];
+  const exempt: Section[] = [];
   for (const section of endpoint.policies) {
-    const policy = config[section];
-    if (policy && await isExempt(user, policy)) sections.push(section);
+    const policy = sections[section];
+    if (policy && await isExempt(user, policy)) exempt.push(section);
   }
-  return sections;
+  return exempt;
 }
 
 /** Looks up the groups of a user of this host, through NSS. */

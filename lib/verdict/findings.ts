@@ -1,10 +1,12 @@
 import type { Section } from "../call/endpoints.ts";
+import type { CommonKeys } from "../config/config.ts";
 import type { ContainerFacts } from "../engine/engine.ts";
 import { serviceOf, type TaskService } from "../engine/services.ts";
-import { ALLOW, type Denial } from "../policy/decision.ts";
+import { ALLOW, type Decision, type Denial } from "../policy/decision.ts";
 import { decideTaskImage } from "../policy/images.ts";
 import { decideContainerPrivileges } from "../policy/privileges.ts";
 import { decideContainer } from "../policy/volumes.ts";
+import type { UserSettings } from "./exemptions.ts";
 import type { LineOptions } from "./options.ts";
 
 /** What a policy has against a container. */
@@ -13,6 +15,8 @@ export interface Finding {
   denial: Denial;
   /** Whether the policy is more than tried out. */
   enforce: boolean;
+  /** Whose settings say so: a `[for.NAME]`, or `EVERYBODY`. */
+  settings: string;
 }
 
 /** What a container has, as the policies see it. */
@@ -35,58 +39,63 @@ async function serviceOfTask(
 /**
  * Looks at what a container has.
  *
- * @param options The settings, and the engine.
+ * @param engine The engine.
  * @param container The container.
- * @returns What the policies have against it, whoever made it.
+ * @param settingsOf Gives the settings that it is judged by; it is told which
+ *   service the container is a task of. What one of them allows may be.
+ * @returns What the policies have against it.
  * @throws {EngineError} If the engine gives no usable answer.
  */
 export async function lookAt(
-  { config: { volumes, images, privileges }, engine }: LineOptions,
+  engine: LineOptions["engine"],
   container: ContainerFacts,
+  settingsOf: (service?: TaskService) => readonly UserSettings[],
 ): Promise<Look> {
-  const mounts = volumes
-    ? await decideContainer(
-      volumes,
-      container.id.slice(0, 12),
-      engine,
-      container,
-    )
-    : ALLOW;
-  const options = privileges
-    ? await decideContainerPrivileges(
-      privileges,
-      container.id.slice(0, 12),
-      container,
-      engine,
-    )
-    : ALLOW;
+  const name = container.id.slice(0, 12);
   const service = await serviceOfTask(engine, container);
-  const findings: Finding[] = [];
-  const mayHaveVolumes = service &&
-    volumes?.allowService.includes(service.name);
-  if (volumes && !mounts.allow && !mayHaveVolumes) {
-    findings.push({
-      section: "volumes",
-      denial: mounts,
-      enforce: volumes.enforce,
-    });
-  }
-  if (privileges && !options.allow) {
-    findings.push({
-      section: "privileges",
-      denial: options,
-      enforce: privileges.enforce,
-    });
-  }
-  if (images && service) {
-    const image = decideTaskImage(images, await engine.taskImage(container.id));
-    if (!image.allow) {
-      findings.push({
-        section: "images",
-        denial: image,
-        enforce: images.enforce,
-      });
+  const all = settingsOf(service);
+  const findings = [
+    await mildest(
+      "volumes",
+      all.map(({ name, sections }) => [name, sections.volumes]),
+      async (volumes) =>
+        service && volumes.allowService.includes(service.name)
+          ? ALLOW
+          : await decideContainer(volumes, name, engine, container),
+    ),
+    await mildest(
+      "privileges",
+      all.map(({ name, sections }) => [name, sections.privileges]),
+      (privileges) =>
+        decideContainerPrivileges(privileges, name, container, engine),
+    ),
+    service && await mildest(
+      "images",
+      all.map(({ name, sections }) => [name, sections.images]),
+      async (images) =>
+        decideTaskImage(images, await engine.taskImage(container.id)),
+    ),
+  ];
+  return {
+    service,
+    findings: findings.filter((finding) => finding !== undefined),
+  };
+}
+
+/** What each of a policy's settings refuses; one that does not refuse is mild. */
+async function mildest<Policy extends CommonKeys>(
+  section: Section,
+  settings: readonly [name: string, policy: Policy | undefined][],
+  decide: (policy: Policy) => Promise<Decision>,
+): Promise<Finding | undefined> {
+  let found: Finding | undefined;
+  for (const [name, policy] of settings) {
+    const decision = policy ? await decide(policy) : ALLOW;
+    if (!policy || decision.allow) return undefined;
+    if (!found || !policy.enforce) {
+      const { enforce } = policy;
+      found = { section, denial: decision, enforce, settings: name };
     }
   }
-  return { findings, service };
+  return found;
 }

@@ -7,7 +7,7 @@ import type { AuthzRequest } from "../call/authz.ts";
 import { Call } from "../call/call.ts";
 import { type Route, routeOf, type Section } from "../call/endpoints.ts";
 import { Unreadable } from "../call/unreadable.ts";
-import type { Config } from "../config/config.ts";
+import { allSettings, EVERYBODY, type Sections } from "../config/config.ts";
 import { EngineError } from "../engine/engine.ts";
 import type { Observation } from "../metrics.ts";
 import {
@@ -23,8 +23,8 @@ import { decidePush } from "../policy/push.ts";
 import type { BindEntry } from "../policy/rules/binds.ts";
 import { decideVolumes } from "../policy/volumes.ts";
 import { shown } from "../text.ts";
-import { describe } from "./describe.ts";
-import { IdentityError } from "./exemptions.ts";
+import { describe, inSettings } from "./describe.ts";
+import { IdentityError, settingsFor } from "./exemptions.ts";
 import type { LineOptions } from "./options.ts";
 import type { ThirdLine } from "./third_line.ts";
 
@@ -75,21 +75,28 @@ export function createFirstLine(
     route: Route,
     started: number,
   ): Promise<Decision> {
-    const { config } = options;
+    let settings = EVERYBODY;
     let denial: Denial | undefined;
     let enforced = true;
     const reasons: string[] = [];
     const exempt: Section[] = [];
     try {
+      const { name, sections } = await settingsFor(options, request.user);
+      settings = name;
       for (const section of route.endpoint.policies) {
-        const policy = config[section];
+        const policy = sections[section];
         if (!policy) continue;
         if (await isExempt(request.user, policy)) {
           reasons.push(`${shown(request.user)} is exempt from [${section}]`);
           exempt.push(section);
           continue;
         }
-        const decision = await decideSection(section, config, request, route);
+        const decision = await decideSection(
+          section,
+          sections,
+          request,
+          route,
+        );
         if (decision.allow) {
           if (decision.because) reasons.push(decision.because);
           continue;
@@ -98,7 +105,7 @@ export function createFirstLine(
         enforced = policy.enforce;
         if (enforced) break;
         // What a policy on trial would refuse, the next may refuse for good.
-        logDenial("would deny", request, decision);
+        logDenial("would deny", request, decision, settings);
         reasons.push(
           `[${section}] is only tried out, and would refuse it: ` +
             decision.message,
@@ -108,17 +115,19 @@ export function createFirstLine(
       denial = denyFor(error);
       enforced = true;
     }
-    conclude(request, route.endpoint.name, started, denial, enforced);
+    const { name: endpoint } = route.endpoint;
+    conclude(request, endpoint, started, denial, enforced, settings);
     options.audit?.({
       ...describe(request),
-      call: route.endpoint.name,
+      ...inSettings(settings),
+      call: endpoint,
       verdict: verdictOf(denial, enforced),
       rule: denial?.rule ?? "",
       reason: denial?.message ?? reasons.join("; "),
       seconds: secondsSince(started),
     });
     if (denial && enforced) return denial;
-    await thirdLine?.allowed(request, route, exempt);
+    await thirdLine?.allowed(request, route, exempt, settings);
     return reasons.length > 0 ? allow(reasons.join("; ")) : ALLOW;
   }
 
@@ -128,6 +137,7 @@ export function createFirstLine(
     started: number,
     denial?: Denial,
     enforced = true,
+    settings = EVERYBODY,
   ): void {
     observe?.({
       endpoint,
@@ -135,16 +145,19 @@ export function createFirstLine(
       rule: denial?.rule ?? "",
       seconds: secondsSince(started),
     });
-    if (denial && enforced) logDenial("denied", request, denial);
+    if (denial && enforced) logDenial("denied", request, denial, settings);
     else if (request.method !== "GET" && request.method !== "HEAD") {
-      log.debug?.("allowed", describe(request));
+      log.debug?.("allowed", {
+        ...describe(request),
+        ...inSettings(settings),
+      });
     }
   }
 
   /** What goes wrong in a policy is that policy's denial. */
   async function decideSection(
     section: Section,
-    config: Config,
+    sections: Sections,
     request: AuthzRequest,
     route: Route,
   ): Promise<Decision> {
@@ -152,16 +165,18 @@ export function createFirstLine(
       const call = new Call(request, route);
       switch (section) {
         case "volumes":
-          return await decideVolumes(config.volumes!, call, engine);
+          return await decideVolumes(sections.volumes!, call, engine);
         case "images":
-          return await decideImages(config.images!, call, engine);
+          return await decideImages(sections.images!, call, engine);
         case "push":
-          return await decidePush(config.push!, call, engine);
+          return await decidePush(sections.push!, call, engine);
         case "privileges":
           return await decidePrivileges(
             {
-              ...config.privileges!,
-              allowBind: await bindsOf(request, config),
+              ...sections.privileges!,
+              allowBind: await bindsOf(request, sections),
+              mountable: allSettings(options.config)
+                .flatMap(({ sections }) => sections.volumes?.allowBind ?? []),
             },
             call,
             engine,
@@ -175,7 +190,7 @@ export function createFirstLine(
   /** Where the user's bind mounts may come from; undefined for anywhere. */
   async function bindsOf(
     { user }: AuthzRequest,
-    { volumes }: Config,
+    { volumes }: Sections,
   ): Promise<readonly BindEntry[] | undefined> {
     return volumes?.enforce && !await isExempt(user, volumes)
       ? volumes.allowBind
@@ -201,9 +216,18 @@ export function createFirstLine(
     );
   }
 
-  function logDenial(what: string, request: AuthzRequest, denial: Denial) {
-    const { rule, message } = denial;
-    log.warning(what, { ...describe(request), rule, reason: message });
+  function logDenial(
+    what: string,
+    request: AuthzRequest,
+    { rule, message }: Denial,
+    settings: string,
+  ): void {
+    log.warning(what, {
+      ...describe(request),
+      ...inSettings(settings),
+      rule,
+      reason: message,
+    });
   }
 }
 

@@ -1,16 +1,28 @@
 import type { Section } from "../call/endpoints.ts";
+import { EVERYBODY } from "../config/config.ts";
 import { messageOf } from "../text.ts";
 
-/** Why a container or service may have what a policy forbids. */
+/**
+ * Why a container or service may have what a policy forbids, or by whose settings
+ * it is judged.
+ */
 export interface KeptEntry {
   /**
-   * `exempt`: an exempt user made or started it. `before`: it ran already when the
+   * `exempt`: a user who is exempt, or has a `[for.NAME]`, made or started it. `before`: it ran already when the
    * plugin came.
    */
   readonly because: "exempt" | "before";
   /** The policies that leave it alone. */
   readonly sections: readonly Section[];
+  /**
+   * Whose settings it is judged by, if not everybody's: each a `[for.NAME]`, or
+   * {@link EVERYBODY}. What one of them allows may stay.
+   */
+  readonly for?: readonly string[];
 }
+
+/** Of what nothing is kept. */
+const NOTHING: KeptEntry = { because: "exempt", sections: [] };
 
 type Entries = Record<string, KeptEntry>;
 
@@ -113,9 +125,53 @@ export class Kept {
     because: KeptEntry["because"],
     section: Section,
   ): Promise<void> {
-    const sections = this[kind].get(id)?.sections ?? [];
+    const entry = this[kind].get(id);
+    const sections = entry?.sections ?? [];
     if (sections.includes(section)) return;
-    this[kind].set(id, { because, sections: [...sections, section] });
+    this[kind].set(id, { ...entry, because, sections: [...sections, section] });
+    await this.save();
+  }
+
+  /**
+   * Notes who made a container or service: it is judged by those settings.
+   *
+   * @param kind Which of the two.
+   * @param id Its ID.
+   * @param settings A `[for.NAME]`, or {@link EVERYBODY}.
+   * @returns When that is on the disk, or has failed to get there.
+   */
+  async judgeBy(
+    kind: "containers" | "services",
+    id: string,
+    settings: string,
+  ): Promise<void> {
+    const { for: known, ...entry } = this[kind].get(id) ?? NOTHING;
+    if (settings !== EVERYBODY) {
+      this[kind].set(id, { ...entry, for: [settings] });
+    } else if (known === undefined) return;
+    else if (entry.sections.length > 0) this[kind].set(id, entry);
+    else this[kind].delete(id);
+    await this.save();
+  }
+
+  /**
+   * Notes who may have started a container, or may have changed a service: what
+   * those settings allow may stay as well.
+   *
+   * @param kind Which of the two.
+   * @param id Its ID.
+   * @param settings A `[for.NAME]`, or {@link EVERYBODY}.
+   * @returns When that is on the disk, or has failed to get there.
+   */
+  async judgeAlsoBy(
+    kind: "containers" | "services",
+    id: string,
+    settings: string,
+  ): Promise<void> {
+    const entry = this[kind].get(id) ?? NOTHING;
+    const known = entry.for ?? [EVERYBODY];
+    if (known.includes(settings)) return;
+    this[kind].set(id, { ...entry, for: [...known, settings] });
     await this.save();
   }
 
@@ -199,7 +255,8 @@ function readEntries(entries: unknown): Entries {
   }
   for (const entry of Object.values(entries)) {
     const known = entry?.because === "exempt" || entry?.because === "before";
-    if (!known || !Array.isArray(entry.sections)) {
+    const isJudged = entry?.for === undefined || Array.isArray(entry.for);
+    if (!known || !Array.isArray(entry.sections) || !isJudged) {
       throw new Error("an entry of another form");
     }
   }

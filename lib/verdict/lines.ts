@@ -6,6 +6,7 @@
  * @module
  */
 import type { AuditEvent } from "../audit.ts";
+import { allSettings } from "../config/config.ts";
 import { Http2Watch } from "../config/http2.ts";
 import type { Settings } from "../config/settings.ts";
 import type { EngineEndpoint } from "../engine/address.ts";
@@ -106,11 +107,9 @@ export function createLines(
     thirdLine,
     log,
     isWanted: () =>
-      [
-        settings.config.volumes,
-        settings.config.images,
-        settings.config.privileges,
-      ].some(Boolean),
+      allSettings(settings.config).some(({ sections }) =>
+        [sections.volumes, sections.images, sections.privileges].some(Boolean)
+      ),
     presence,
     begins() {
       http2.engineStarts();

@@ -12,14 +12,15 @@ import {
   routeOf,
   type Section,
 } from "../call/endpoints.ts";
+import { EVERYBODY, type Sections } from "../config/config.ts";
 import type { Metrics } from "../metrics.ts";
 import { ALLOW, type Decision, deny } from "../policy/decision.ts";
 import { decideContainerPrivileges } from "../policy/privileges.ts";
 import { decidePush } from "../policy/push.ts";
 import { decideContainer } from "../policy/volumes.ts";
 import { idIn } from "./answers.ts";
-import { describe, describeAlerting } from "./describe.ts";
-import { exemptSections } from "./exemptions.ts";
+import { describe, describeAlerting, inSettings } from "./describe.ts";
+import { exemptSections, settingsFor } from "./exemptions.ts";
 import type { LineOptions } from "./options.ts";
 import type { ThirdLine } from "./third_line.ts";
 import { messageOf } from "../text.ts";
@@ -66,11 +67,12 @@ export function createSecondLine(
 
   async function decideOnCreate(
     { request, status, body }: AuthzResponse,
+    sections: Sections,
     exempt: readonly Section[],
   ): Promise<Decision> {
-    const { volumes, privileges } = options.config;
+    const { volumes, privileges } = sections;
     const holds = (section: "volumes" | "privileges") =>
-      options.config[section]?.enforce && !exempt.includes(section);
+      sections[section]?.enforce && !exempt.includes(section);
     // An answer that is too long to be shown has no status. What it made is the
     // third line's.
     if (status !== 201 || !holds("volumes") && !holds("privileges")) {
@@ -99,8 +101,8 @@ export function createSecondLine(
   async function lookAfterPush(
     request: AuthzRequest,
     route: Route,
+    { push: policy }: Sections,
   ): Promise<void> {
-    const policy = options.config.push;
     if (!policy?.enforce) return;
     const decision = await decidePush(policy, new Call(request, route), engine);
     if (decision.allow) return;
@@ -114,14 +116,15 @@ export function createSecondLine(
   async function decide(
     response: AuthzResponse,
     route: Route,
+    sections: Sections,
     exempt: readonly Section[],
   ): Promise<Decision> {
     switch (route.endpoint.name) {
       case "container create":
-        return await decideOnCreate(response, exempt);
+        return await decideOnCreate(response, sections, exempt);
       case "image push":
         if (!exempt.includes("push")) {
-          await lookAfterPush(response.request, route);
+          await lookAfterPush(response.request, route, sections);
         }
     }
     return ALLOW;
@@ -133,9 +136,13 @@ export function createSecondLine(
     const started = performance.now();
     let decision: Decision = ALLOW;
     let exempt: Section[] = [];
+    let settings = EVERYBODY;
     try {
-      exempt = await exemptSections(options, response.request.user, route);
-      decision = await decide(response, route, exempt);
+      const { user } = response.request;
+      const { name, sections } = await settingsFor(options, user);
+      settings = name;
+      exempt = await exemptSections(sections, options.isExempt, user, route);
+      decision = await decide(response, route, sections, exempt);
     } catch (error) {
       const { name } = route.endpoint;
       options.metrics?.acted("failed");
@@ -154,6 +161,7 @@ export function createSecondLine(
     if (!decision.allow) {
       options.audit?.({
         ...describe(response.request),
+        ...inSettings(settings),
         call: route.endpoint.name,
         verdict: "deny",
         rule: decision.rule,
@@ -161,7 +169,7 @@ export function createSecondLine(
         seconds: (performance.now() - started) / 1000,
       });
     }
-    await thirdLine.served(response, route, exempt);
+    await thirdLine.served(response, route, exempt, settings);
     return decision;
   };
 }

@@ -10,10 +10,13 @@
  */
 import type { AuthzRequest, AuthzResponse } from "../call/authz.ts";
 import type { Route, Section } from "../call/endpoints.ts";
+import { EVERYBODY } from "../config/config.ts";
 import { type ContainerFacts, EngineTooMuch } from "../engine/engine.ts";
+import type { TaskService } from "../engine/services.ts";
 import { messageOf, shown } from "../text.ts";
 import { type DeedOptions, Deeds } from "./deeds.ts";
 import { describe } from "./describe.ts";
+import type { UserSettings } from "./exemptions.ts";
 import { type Look, lookAt } from "./findings.ts";
 import type { Kept } from "./kept.ts";
 import type { LineOptions } from "./options.ts";
@@ -27,12 +30,14 @@ export interface ThirdLine {
    * @param request The call.
    * @param route Its row in the endpoint table.
    * @param exempt The policies that its user is exempt from.
+   * @param settings The `[for.NAME]` that holds for its user, if one does.
    * @returns When the call may go on. It never throws.
    */
   allowed(
     request: AuthzRequest,
     route: Route,
     exempt: readonly Section[],
+    settings?: string,
   ): Promise<void>;
   /**
    * Takes note of what came of a call.
@@ -40,12 +45,14 @@ export interface ThirdLine {
    * @param response The engine's answer.
    * @param route The call's row in the endpoint table.
    * @param exempt The policies that its user is exempt from.
+   * @param settings The `[for.NAME]` that holds for its user, if one does.
    * @returns When the client may have the answer. It never throws.
    */
   served(
     response: AuthzResponse,
     route: Route,
     exempt: readonly Section[],
+    settings?: string,
   ): Promise<void>;
   /** @param id ID of a container that was made. */
   made(id: string): Promise<void>;
@@ -111,17 +118,30 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
 
   /** What the policies have against a container that nobody may have. */
   async function look(container: ContainerFacts): Promise<Look> {
-    const { findings, service } = await lookAt(options, container);
-    const entries = [
-      kept.containers.get(container.id),
-      service && kept.services.get(service.id),
-    ];
+    // Answers to calls may come meanwhile.
+    const own = () => kept.containers.get(container.id);
+    const ofService = (service?: TaskService) =>
+      service && kept.services.get(service.id);
+    const { findings, service } = await lookAt(engine, container, (service) => {
+      const names = service
+        ? [...ofService(service)?.for ?? [EVERYBODY], ...own()?.for ?? []]
+        : own()?.for ?? [EVERYBODY];
+      return names.map(settingsOf);
+    });
+    const entries = [own(), ofService(service)];
     return {
       service,
       findings: findings.filter(({ section }) =>
         !entries.some((entry) => entry?.sections.includes(section))
       ),
     };
+  }
+
+  /** Everybody's hold for what a `[for.NAME]` that is gone held for. */
+  function settingsOf(name: string): UserSettings {
+    const { config } = options;
+    return config.forUsers?.find((each) => each.name === name) ??
+      { name: EVERYBODY, sections: config };
   }
 
   async function decideOnMade(id: string): Promise<void> {
@@ -209,10 +229,13 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     isUnreadable = false,
   ): Promise<void> {
     try {
-      const { volumes, images, privileges } = options.config;
-      const isEnforced = [volumes, images, privileges]
-        .some((policy) => policy?.enforce);
-      const mayBe = !isEnforced || kept.containers.has(id);
+      const { sections: exempt = [], for: names = [EVERYBODY] } =
+        kept.containers.get(id) ?? {};
+      const isEnforced = names.map(settingsOf).every(({ sections }) =>
+        [sections.volumes, sections.images, sections.privileges]
+          .some((policy) => policy?.enforce)
+      );
+      const mayBe = !isEnforced || exempt.length > 0;
       if (isUnreadable && !mayBe) {
         return await deeds.removeUnreadable(id);
       }
@@ -341,10 +364,10 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   }
 
   return {
-    allowed: (request, route, exempt) =>
-      note(request, whose.allowed(request, route, exempt)),
-    served: (response, route, exempt) =>
-      note(response.request, whose.served(response, route, exempt)),
+    allowed: (request, route, exempt, settings) =>
+      note(request, whose.allowed(request, route, exempt, settings)),
+    served: (response, route, exempt, settings) =>
+      note(response.request, whose.served(response, route, exempt, settings)),
     made,
     started,
     gone,

@@ -7,6 +7,7 @@ import type { AuthzRequest, AuthzResponse } from "../call/authz.ts";
 import { usesBuildKit } from "../call/build.ts";
 import { Call } from "../call/call.ts";
 import type { Route, Section } from "../call/endpoints.ts";
+import { EVERYBODY } from "../config/config.ts";
 import type { ContainerFacts, Engine } from "../engine/engine.ts";
 import { idIn } from "./answers.ts";
 import { CallsUnderWay } from "./calls_under_way.ts";
@@ -52,6 +53,7 @@ export class Whose {
    * @param request The call.
    * @param route Its row in the endpoint table.
    * @param exempt The policies that its user is exempt from.
+   * @param settings The `[for.NAME]` that holds for its user, if one does.
    * @returns When the engine may serve it.
    * @throws {EngineError} If the engine can't tell what a name means.
    */
@@ -59,21 +61,24 @@ export class Whose {
     request: AuthzRequest,
     route: Route,
     exempt: readonly Section[],
+    settings = EVERYBODY,
   ): Promise<void> {
     switch (route.endpoint.name) {
       case "container create":
         this.#creates.begin(request.user);
         // A restart of the plugin must not make an exempt user's nobody's.
-        if (exempt.length > 0) await this.#kept.save();
+        if (exempt.length > 0 || settings !== EVERYBODY) {
+          await this.#kept.save();
+        }
         return;
       case "container start":
       case "container restart":
       case "container update":
-        return await this.#keepMeant(route.subject, exempt);
+        return await this.#keepMeant(route.subject, exempt, settings);
       case "service create":
         return this.#serviceCreates.begin(request.user);
       case "service update":
-        return await this.#keepService(route.subject, exempt);
+        return await this.#keepService(route.subject, exempt, settings);
       case "build":
         if (!usesBuildKit(new Call(request, route))) {
           this.#builds.begin(buildKey(request));
@@ -88,20 +93,23 @@ export class Whose {
    * @param response The engine's answer.
    * @param route The call's row in the endpoint table.
    * @param exempt The policies that its user is exempt from.
+   * @param settings The `[for.NAME]` that holds for its user, if one does.
    * @returns When the client may have the answer.
    */
   async served(
     { request, status, body }: AuthzResponse,
     route: Route,
     exempt: readonly Section[],
+    settings = EVERYBODY,
   ): Promise<void> {
-    const sections = status === 201 ? exempt : [];
+    const isKept = status === 201 &&
+      (exempt.length > 0 || settings !== EVERYBODY);
     switch (route.endpoint.name) {
       case "container create":
         try {
-          for (const section of sections) {
+          if (isKept) {
             const id = idIn(body, "Id");
-            await this.#kept.keep("containers", id, "exempt", section);
+            await this.#keepMade("containers", id, exempt, settings);
           }
         } finally {
           this.#creates.end(request.user);
@@ -109,16 +117,18 @@ export class Whose {
         return;
       case "service create":
         try {
-          for (const section of sections) {
+          if (isKept) {
             const id = idIn(body, "ID");
-            await this.#kept.keep("services", id, "exempt", section);
+            await this.#keepMade("services", id, exempt, settings);
           }
         } finally {
           this.#serviceCreates.end(request.user);
         }
         return;
       case "service update":
-        if (status === 200) await this.#keepOnly(route.subject, exempt);
+        if (status === 200) {
+          await this.#keepOnly(route.subject, exempt, settings);
+        }
         return;
       case "build":
         if (!usesBuildKit(new Call(request, route))) {
@@ -160,21 +170,48 @@ export class Whose {
     this.#builds.clear();
   }
 
-  /** What the name means now is what an exempt user may start. */
-  async #keepMeant(name: string, exempt: readonly Section[]): Promise<void> {
-    if (exempt.length === 0) return;
+  async #keepMade(
+    kind: "containers" | "services",
+    id: string,
+    exempt: readonly Section[],
+    settings: string,
+  ): Promise<void> {
+    for (const section of exempt) {
+      await this.#kept.keep(kind, id, "exempt", section);
+    }
+    await this.#kept.judgeBy(kind, id, settings);
+  }
+
+  /**
+   * What the name means now is what an exempt user may start. Others who start it
+   * must not lose it by the settings of who made it.
+   */
+  async #keepMeant(
+    name: string,
+    exempt: readonly Section[],
+    settings: string,
+  ): Promise<void> {
+    const isNothingKept = this.#kept.containers.size === 0;
+    if (exempt.length === 0 && settings === EVERYBODY && isNothingKept) return;
     const [meant] = await this.#engine.findContainers(name);
     if (!meant) return;
+    await this.#kept.judgeAlsoBy("containers", meant.id, settings);
     for (const section of exempt) {
       await this.#kept.keep("containers", meant.id, "exempt", section);
     }
   }
 
   /** Its tasks can come before the answer. */
-  async #keepService(name: string, exempt: readonly Section[]): Promise<void> {
-    if (exempt.length === 0) return;
+  async #keepService(
+    name: string,
+    exempt: readonly Section[],
+    settings: string,
+  ): Promise<void> {
+    const isNothingKept = this.#kept.services.size === 0;
+    if (exempt.length === 0 && settings === EVERYBODY && isNothingKept) return;
     const service = await this.#engine.inspectService(name);
     if (!service) return;
+    await this.#kept.judgeAlsoBy("services", service.id, settings);
     for (const section of exempt) {
       await this.#kept.keep("services", service.id, "exempt", section);
     }
@@ -184,15 +221,21 @@ export class Whose {
    * Whoever changes a service last answers for what it has. A change that the
    * engine refuses must not cost anybody a service.
    */
-  async #keepOnly(name: string, exempt: readonly Section[]): Promise<void> {
+  async #keepOnly(
+    name: string,
+    exempt: readonly Section[],
+    settings: string,
+  ): Promise<void> {
     const { services } = this.#kept;
     if (services.size === 0) return;
     const service = await this.#engine.inspectService(name);
-    const entry = service && services.get(service.id);
+    if (!service) return;
+    await this.#kept.judgeBy("services", service.id, settings);
+    const entry = services.get(service.id);
     if (!entry) return;
     const sections = entry.sections.filter((each) => exempt.includes(each));
     if (sections.length === entry.sections.length) return;
-    if (sections.length === 0) services.delete(service.id);
+    if (sections.length === 0 && !entry.for) services.delete(service.id);
     else services.set(service.id, { ...entry, sections });
     await this.#kept.save();
   }

@@ -117,6 +117,19 @@ export class Plugin {
     return this.#process.pid;
   }
 
+  /** Gives it other settings, and has it read them. */
+  async reload(config: string): Promise<void> {
+    await Deno.writeTextFile(this.#logFile.replace(/log$/, "toml"), config);
+    const times = async () => (await this.log()).split("settings read").length;
+    const before = await times();
+    this.#signal("SIGHUP");
+    const end = Date.now() + 10_000;
+    while (await times() === before) {
+      if (Date.now() > end) throw new Error(`no reload:\n${await this.log()}`);
+      await sleep(30);
+    }
+  }
+
   /**
    * Stops it as systemd does.
    *

@@ -154,3 +154,30 @@ Deno.test("explain: words that say nothing", async () => {
   const { err } = await program("explain", "pull", "alpine");
   assertMatch(err, /explain -- docker run /);
 });
+
+Deno.test("explain: it says whose settings decided, if there are several", async () => {
+  const text = '[images]\nwhitelist = ["^alpine:"]\n' +
+    '[for.ops]\nuser = ["olga"]\n[for.ops.images]\ndefault-allow = true\n' +
+    'blacklist = ["^docker:"]\n';
+  const pull = (image: string) =>
+    posted(`/images/create?fromImage=${image}&tag=3`);
+  await withConfig(text, async (config) => {
+    for (
+      const [image, user, code, said] of [
+        ["alpine", "olga", 0, /^allowed: .* \(settings: \[for\.ops\]\)\n$/],
+        ["busybox", "olga", 0, /^allowed.* \(settings: \[for\.ops\]\)\n$/],
+        ["docker", "olga", 1, /^refused .* \(settings: \[for\.ops\]\)\n$/],
+        ["busybox", "eve", 1, /^refused .* \(settings: everybody's\)\n$/],
+        ["alpine", "", 0, /^allowed: .* \(settings: everybody's\)\n$/],
+      ] as const
+    ) {
+      const { code: given, out: stdout } = await explained(
+        config,
+        pull(image),
+        ...user === "" ? [] : ["--user", user],
+      );
+      assertMatch(stdout, said);
+      assertEquals(given, code);
+    }
+  });
+});

@@ -1,5 +1,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { exemptionCheck } from "../../../lib/verdict/exemptions.ts";
+import { parseConfig } from "../../../lib/config/load.ts";
+import {
+  exemptionCheck,
+  exemptSections,
+  IdentityError,
+  settingsFor,
+} from "../../../lib/verdict/exemptions.ts";
+import { call } from "./host.ts";
 
 const NOBODY = { allowUser: [], allowGroup: [] };
 const STORAGE = { allowUser: ["dwalsh"], allowGroup: ["storage", "root"] };
@@ -146,4 +153,69 @@ Deno.test("identity: the host's groups, through id", async () => {
     await isExempt("root", { allowUser: [], allowGroup: ["no-such-group"] }),
     false,
   );
+});
+
+const FOR_USERS = parseConfig(
+  "x.toml",
+  `
+[volumes]
+allow-user = ["dwalsh"]
+[for.interns]
+user = ["bob"]
+[for.interns.volumes]
+allow-bind = []
+[for.storage]
+user = ["dwalsh", "bob"]
+group = ["storage"]
+[for.storage.volumes]
+allow-bind = ["/srv/"]
+[for.all]
+group = ["users", "storage"]
+`,
+);
+
+Deno.test("settings: the first that names a user or a group decides", async () => {
+  const { isExempt } = fake();
+  for (
+    const [user, name, allowBind] of [
+      ["dwalsh", "storage", ["/srv/"]],
+      ["alice", "storage", ["/srv/"]],
+      ["bob", "interns", []],
+      ["carol", "", undefined],
+      ["mallory", "", undefined],
+      ["storage", "", undefined],
+      // Nobody is behind an empty name.
+      ["", "", undefined],
+    ] as const
+  ) {
+    const found = await settingsFor({ config: FOR_USERS, isExempt }, user);
+    assertEquals(
+      [found.name, found.sections.volumes?.allowBind],
+      [name, allowBind],
+      user,
+    );
+  }
+});
+
+Deno.test("settings: who is exempt stays so", async () => {
+  const { isExempt } = fake();
+  const options = { config: FOR_USERS, isExempt };
+  const [, route] = call("POST /containers/create", {});
+  for (const [user, expected] of [["dwalsh", ["volumes"]], ["bob", []]]) {
+    const { sections } = await settingsFor(options, user as string);
+    assertEquals(
+      await exemptSections(sections, isExempt, user as string, route),
+      expected,
+    );
+  }
+});
+
+Deno.test("settings: groups are looked up only if no user decides before", async () => {
+  const { isExempt, asked } = fake();
+  await settingsFor({ config: FOR_USERS, isExempt }, "bob");
+  assertEquals(asked, []);
+  const slow = exemptionCheck(() => Promise.reject(new IdentityError("slow")));
+  const options = { config: FOR_USERS, isExempt: slow };
+  assertEquals((await settingsFor(options, "bob")).name, "interns");
+  await assertRejects(() => settingsFor(options, "carol"), IdentityError);
 });

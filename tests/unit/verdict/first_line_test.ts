@@ -1,13 +1,17 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { AuditEvent } from "../../../lib/audit.ts";
+import { NO_OPTIONS } from "../../../lib/call/container_options.ts";
 import { parseConfig } from "../../../lib/config/load.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
-import { exemptionCheck } from "../../../lib/verdict/exemptions.ts";
+import {
+  exemptionCheck,
+  IdentityError,
+} from "../../../lib/verdict/exemptions.ts";
 import { createFirstLine } from "../../../lib/verdict/first_line.ts";
 import { openLog } from "../../../lib/log.ts";
 import type { Observation } from "../../../lib/metrics.ts";
 import type { AuthzRequest } from "../../../lib/call/authz.ts";
-import { engineWith, request, said } from "../requests.ts";
+import { engineWith, HOST, request, said } from "../requests.ts";
 
 interface Setting {
   /** Text of the settings file. */
@@ -486,4 +490,141 @@ Deno.test("first line: a sparse request does not make it throw", async () => {
   ) {
     await decide({ user: "", method: "POST", uri, headers: {} });
   }
+});
+
+const FOR_USERS = `
+[volumes]
+allow-bind = ["/srv/"]
+allow-user = ["root"]
+[privileges]
+[for.interns]
+group = ["interns"]
+[for.interns.volumes]
+allow-bind = []
+[for.ops]
+user = ["olga", "ian", "root"]
+[for.ops.volumes]
+allow-bind = ["/srv/", "/opt/"]
+[for.ops.privileges]
+allow-capabilities = ["NET_ADMIN"]
+[for.trial]
+user = ["tim"]
+[for.trial.volumes]
+enforce = false
+`;
+
+Deno.test("first line: users have the settings of the first that names them", async () => {
+  const create = (user: string, Binds: string[], CapAdd: string[] = []) => ({
+    ...request("POST /v1.41/containers/create", {
+      Image: "b",
+      HostConfig: { Binds, CapAdd },
+    }),
+    user,
+  });
+  const NET = ["NET_ADMIN"];
+  const only = (path: string, where: string) =>
+    `bind mount of ${path} is not allowed: ${where}`;
+  const cap = "privileges: --cap-add NET_ADMIN is not allowed " +
+    "(allow-capabilities in [privileges])";
+  for (
+    const [call, expected] of [
+      [create("eve", ["/srv/x:/x"]), ""],
+      [create("eve", ["/opt/x:/x"]), only("/opt/x", "only below /srv/")],
+      [create("eve", [], NET), cap],
+      [create("", [], NET), cap],
+      [create("olga", ["/opt/x:/x"], NET), ""],
+      [create("olga", ["/etc:/x"]), only("/etc", "only below /srv/, /opt/")],
+      [
+        create("ian", ["/srv/x:/x"]),
+        only("/srv/x", "only below no directory at all"),
+      ],
+      [create("ian", [], NET), cap],
+      // Exempt from [volumes], and of ops in everything else.
+      [create("root", ["/etc:/x"], NET), ""],
+      [create("tim", ["data:/x"]), ""],
+      [create("tim", [], NET), cap],
+    ] as const
+  ) {
+    const groups = () =>
+      Promise.resolve(call.user === "ian" ? ["interns"] : []);
+    const { said } = await decide(call, {
+      config: FOR_USERS,
+      engine: {
+        ...PLAIN,
+        hostFacts: () =>
+          Promise.resolve({
+            rootDirectory: "/var/lib/docker",
+          } as Awaited<ReturnType<Engine["hostFacts"]>>),
+      },
+      groups,
+    });
+    assertEquals(said, expected || "allowed", JSON.stringify(call));
+  }
+});
+
+Deno.test("first line: log and audit log say whose settings decided", async () => {
+  const events: AuditEvent[] = [];
+  for (const user of ["olga", "tim", "eve"]) {
+    const { log } = await decide({ ...CREATE, user }, {
+      config: FOR_USERS,
+      engine: PLAIN,
+      audit: (event) => void events.push(event),
+    });
+    const name = { olga: " for=ops", tim: " for=trial" }[user] ?? "";
+    assertEquals(
+      log[0].includes(`?name=web${name} rule=volumes/named `),
+      true,
+      log[0],
+    );
+  }
+  assertEquals(events.map((event) => event.for), ["ops", "trial", undefined]);
+});
+
+Deno.test("first line: whose groups can't be told is refused", async () => {
+  const options = {
+    config: FOR_USERS,
+    engine: PLAIN,
+    groups: () => Promise.reject(new IdentityError("no answer")),
+  };
+  const { said } = await decide({ ...CREATE, user: "eve" }, options);
+  assertEquals(said, "user can't be looked up: no answer");
+});
+
+Deno.test("first line: who may mount more can put links in others' way", async () => {
+  const config = `
+[volumes]
+allow-bind = [{ path = "/usr/share", below = false }]
+[privileges]
+`;
+  const ops = '[for.ops]\nuser = ["olga"]\n[for.ops.volumes]\n' +
+    'allow-bind = ["/usr/"]\n';
+  const engine: Partial<Engine> = {
+    hostFacts: () => Promise.resolve(HOST),
+    inspectOptions: () => Promise.resolve({ options: NO_OPTIONS }),
+    findContainers: () =>
+      Promise.resolve([{
+        id: "web",
+        names: ["web"],
+        created: 0,
+        running: false,
+        image: "b",
+        labels: {},
+        mounts: [{
+          type: "bind",
+          name: "",
+          source: "/usr/share",
+          destination: "/x",
+        }],
+      }]),
+  };
+  const late = {
+    ...request("POST /v1.41/containers/web/start"),
+    headers: { "Content-Type": "application/json" },
+    user: "eve",
+  };
+  assertEquals((await decide(late, { config, engine })).said, "allowed");
+  assertMatch(
+    (await decide(late, { config: config + ops, engine })).said,
+    /a call whose body may come late is not allowed/,
+  );
 });

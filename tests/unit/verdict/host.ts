@@ -230,26 +230,39 @@ export class Create {
   readonly #host: Host;
   readonly #call: [AuthzRequest, Route];
   readonly #exempt: Section[];
+  readonly #settings: string;
 
-  private constructor(host: Host, line: string, exempt: Section[]) {
+  private constructor(
+    host: Host,
+    line: string,
+    exempt: Section[],
+    settings: string,
+  ) {
     this.#host = host;
-    this.#call = call(line, {}, exempt.length > 0 ? "alice" : "");
+    this.#call = call(line, {}, exempt.length > 0 || settings ? "alice" : "");
     this.#exempt = exempt;
+    this.#settings = settings;
   }
 
   static async begin(
     host: Host,
     exempt: Section[] = [],
     line = "POST /containers/create",
+    settings = "",
   ): Promise<Create> {
-    const create = new Create(host, line, exempt);
-    await host.thirdLine.allowed(...create.#call, exempt);
+    const create = new Create(host, line, exempt, settings);
+    await host.thirdLine.allowed(...create.#call, exempt, settings);
     return create;
   }
 
   async end(status: number, id?: string): Promise<void> {
     const [, route] = this.#call;
     const response = answer(this.#call, status, id);
-    await this.#host.thirdLine.served(response, route, this.#exempt);
+    await this.#host.thirdLine.served(
+      response,
+      route,
+      this.#exempt,
+      this.#settings,
+    );
   }
 }

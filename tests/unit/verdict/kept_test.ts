@@ -202,3 +202,59 @@ Deno.test("kept: the file is whole at any time", async () => {
     await writes;
   });
 });
+
+Deno.test("kept: whose settings something is judged by", async () => {
+  await inDirectory(async (directory) => {
+    const kept = Kept.open(directory);
+    const judged = () => Kept.open(directory).containers.get(A);
+    const ops = { because: "exempt", sections: [], for: ["ops"] };
+    // Everybody's hold without an entry.
+    await kept.judgeBy("containers", A, "");
+    await kept.judgeAlsoBy("containers", A, "");
+    assertEquals(kept.containers.size, 0);
+    await kept.judgeBy("containers", A, "ops");
+    assertEquals(judged(), ops as ReturnType<typeof judged>);
+    await kept.judgeAlsoBy("containers", A, "ops");
+    await kept.judgeAlsoBy("containers", A, "");
+    await kept.keep("containers", A, "before", "volumes");
+    assertEquals(judged(), {
+      because: "before",
+      sections: ["volumes"],
+      for: ["ops", ""],
+    });
+    await kept.judgeBy("containers", A, "");
+    assertEquals(judged(), { because: "before", sections: ["volumes"] });
+    await kept.judgeAlsoBy("containers", A, "ops");
+    assertEquals(judged()?.for, ["", "ops"]);
+    await kept.judgeBy("services", "s", "ops");
+    await kept.judgeBy("services", "s", "");
+    assertEquals(Kept.open(directory).services.size, 0);
+  });
+});
+
+Deno.test("kept: a file of an earlier version is understood", async () => {
+  await inDirectory(async (directory) => {
+    const old = {
+      watchedUntil: 1,
+      containers: { [A]: { because: "exempt", sections: ["volumes"] } },
+      services: {},
+      undecided: [],
+      stood: [],
+      creates: { alice: [1] },
+      builds: {},
+    };
+    await Deno.writeTextFile(`${directory}/kept.json`, JSON.stringify(old));
+    const kept = Kept.open(directory);
+    assertEquals(kept.problem, undefined);
+    assertEquals(kept.containers.get(A), {
+      because: "exempt",
+      sections: ["volumes"],
+    });
+    const wrong = { [A]: { because: "exempt", sections: [], for: "ops" } };
+    await Deno.writeTextFile(
+      `${directory}/kept.json`,
+      JSON.stringify({ ...old, containers: wrong }),
+    );
+    assertMatch(Kept.open(directory).problem ?? "", /another form/);
+  });
+});

@@ -69,8 +69,12 @@ async function open(
     audit: ({ call, verdict, rule }) => told.push([call, verdict, rule]),
     metrics: { acted: (deed) => void told.push(deed) },
   }, {
-    served(response, _route, exempt) {
-      served.push([response.request.uri, exempt]);
+    served(response, _route, exempt, settings) {
+      served.push([
+        response.request.uri,
+        exempt,
+        ...settings ? [settings] : [],
+      ]);
       return Promise.resolve();
     },
   });
@@ -464,4 +468,42 @@ Deno.test("second line: what hides its answer is left to the third", async () =>
   const ahead = { ...created(), status: 0, body: undefined };
   assertEquals(said(await secondLine(ahead)), "allowed");
   assertEquals([asked, removed], [[], []]);
+});
+
+Deno.test("second line: a container is held against its user's settings", async () => {
+  const config = `
+[volumes]
+allow-bind = ["/srv/"]
+[for.interns]
+user = ["ian"]
+[for.interns.volumes]
+allow-bind = []
+[for.ops]
+user = ["olga"]
+[for.ops.volumes]
+allow-bind = ["/opt/"]
+`;
+  const engine: Partial<Engine> = {
+    hostFacts: () =>
+      Promise.resolve({
+        rootDirectory: "/var/lib/docker",
+      } as Awaited<ReturnType<Engine["hostFacts"]>>),
+  };
+  for (
+    const [user, source, isRemoved, settings] of [
+      ["eve", "/srv", false, []],
+      ["eve", "/opt", true, []],
+      ["ian", "/srv", true, ["interns"]],
+      ["olga", "/opt", false, ["ops"]],
+    ] as const
+  ) {
+    const mounts = [{ type: "bind", source }];
+    const { secondLine, removed, served } = await open({
+      ...{ config, mounts, engine },
+    });
+    const { request, ...more } = created();
+    await secondLine({ request: { ...request, user }, ...more });
+    assertEquals(removed, isRemoved ? [ID] : [], `${user} ${source}`);
+    assertEquals(served, [[request.uri, [], ...settings]]);
+  }
 });

@@ -1,5 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { EngineError, EngineTooMuch } from "../../../lib/engine/engine.ts";
+import {
+  type Engine,
+  EngineError,
+  EngineTooMuch,
+} from "../../../lib/engine/engine.ts";
 import { FakeClock, isOver, settled } from "../fake_clock.ts";
 import { call, Create, Host, idOf, mountsOf } from "./host.ts";
 
@@ -716,4 +720,159 @@ test("settings of the moment count", async () => {
   await host.thirdLine.started(idOf("1"));
   await host.thirdLine.made(host.add("2", DATA));
   assertEquals([host.names, host.thirdLine.left()], ["1", 1]);
+});
+
+const BINDS: Partial<Engine> = {
+  hostFacts: () =>
+    Promise.resolve({
+      rootDirectory: "/var/lib/docker",
+    } as Awaited<ReturnType<Engine["hostFacts"]>>),
+};
+const OPS = `
+[for.ops]
+user = ["olga"]
+[for.ops.volumes]
+allow-bind = ["/srv/", "/opt/"]
+`;
+const FOR_USERS = `
+[volumes]
+allow-bind = ["/srv/"]
+[for.interns]
+user = ["ian"]
+[for.interns.volumes]
+allow-bind = []
+${OPS}`;
+const SERVICES = "POST /services/create";
+
+/** A container with a bind mount that a user of a \`[for.NAME]\` makes. */
+async function makeFor(host: Host, settings: string, source: string) {
+  const create = await Create.begin(host, [], undefined, settings);
+  const made = host.thirdLine.made(host.add("1", mountsOf(source)));
+  await create.end(201, idOf("1"));
+  await made;
+}
+
+test("what a user with other settings made is judged by them", async () => {
+  for (
+    const [settings, source, expected] of [
+      ["ops", "/opt/x", []],
+      ["ops", "/etc", ["remove 1"]],
+      ["", "/opt/x", ["remove 1"]],
+      ["interns", "/srv/x", ["remove 1"]],
+    ] as [string, string, string[]][]
+  ) {
+    const host = await Host.open(FOR_USERS, BINDS);
+    await arrive(host);
+    await makeFor(host, settings, source);
+    assertEquals(host.done, expected, `${settings} ${source}`);
+    // Also after a restart, of the plugin or of the host.
+    host.restart();
+    await arrive(host);
+    if (expected.length === 0) {
+      await host.thirdLine.started(host.start(idOf("1")));
+      await host.thirdLine.lookAround();
+      assertEquals([host.done, host.log], [[], []]);
+    }
+  }
+});
+
+test("an alert says by whose settings", async () => {
+  const host = await Host.open(FOR_USERS, BINDS);
+  await arrive(host);
+  await makeFor(host, "ops", "/etc");
+  assertMatch(host.log[0], / reason="bind mount of \/etc .*" for=ops call=/);
+});
+
+test("who may have less takes nothing from others by a start", async () => {
+  for (const settings of ["interns", "ops"]) {
+    const host = await Host.open(FOR_USERS, BINDS);
+    await arrive(host);
+    await makeFor(host, "", "/srv/x");
+    host.start(idOf("1"));
+    const start = call("POST /containers/c1/start", undefined, "ian");
+    await host.thirdLine.allowed(...start, [], settings);
+    await host.thirdLine.started(idOf("1"));
+    await host.thirdLine.lookAround();
+    assertEquals([host.done, host.log], [[], []]);
+  }
+});
+
+test("who may have less keeps nothing by what others may", async () => {
+  const host = await Host.open(FOR_USERS, BINDS);
+  await arrive(host);
+  await makeFor(host, "", "/srv/x");
+  // The answer came late; the second line has it in any case.
+  await host.kept.judgeBy("containers", idOf("1"), "interns");
+  await host.thirdLine.started(host.start(idOf("1")));
+  assertEquals(host.done, ["stop 1"]);
+  // Unless somebody starts it who may.
+  host.start(idOf("1"));
+  const start = call("POST /containers/c1/start", undefined, "eve");
+  await host.thirdLine.allowed(...start, [], "");
+  await host.thirdLine.started(idOf("1"));
+  assertEquals(host.done, ["stop 1"]);
+});
+
+test("without their settings everybody's hold again", async () => {
+  for (const left of ["", OPS.replaceAll("for.ops", "for.admins")]) {
+    const host = await Host.open(FOR_USERS, BINDS);
+    await arrive(host);
+    await makeFor(host, "ops", "/opt/x");
+    await host.set(`[volumes]\nallow-bind = ["/srv/"]\n${left}`);
+    host.thirdLine.settingsChanged();
+    await arrive(host);
+    assertEquals(host.done, []);
+    await host.thirdLine.started(host.start(idOf("1")));
+    assertEquals(host.done, ["stop 1"]);
+    // What runs when they go is left alone.
+    const other = await Host.open(FOR_USERS, BINDS);
+    await arrive(other);
+    await makeFor(other, "ops", "/opt/x");
+    other.start(idOf("1"));
+    await other.set('[volumes]\nallow-bind = ["/srv/"]');
+    other.thirdLine.settingsChanged();
+    await arrive(other);
+    await other.thirdLine.lookAround();
+    assertEquals([other.done, other.thirdLine.left()], [[], 1]);
+  }
+});
+
+test("a service of theirs is judged by their settings", async () => {
+  for (
+    const [settings, source, expected] of [
+      ["ops", "/opt/x", []],
+      ["", "/opt/x", ["remove 1", "scale web-id"]],
+    ] as [string, string, string[]][]
+  ) {
+    const host = await Host.open(FOR_USERS, BINDS);
+    await arrive(host);
+    const create = await Create.begin(host, [], SERVICES, settings);
+    const made = host.thirdLine.made(host.addTask("1", "web", source));
+    await create.end(201, "web-id");
+    await made;
+    await host.thirdLine.lookAround();
+    assertEquals(host.done, expected, settings);
+  }
+});
+
+test("the milder of several settings counts, also on trial", async () => {
+  const host = await Host.open(
+    '[volumes]\nallow-bind = []\n[for.a]\nuser = ["a"]\n' +
+      "[for.a.volumes]\nenforce = false\n",
+    BINDS,
+  );
+  await arrive(host);
+  await makeFor(host, "a", "/opt/x");
+  assertEquals([host.done, host.deeds], [[], ["would_be_removed"]]);
+});
+
+test("settings of their own don't keep what can't be read", async () => {
+  const host = await Host.open(FOR_USERS, {
+    ...BINDS,
+    findContainer: () => Promise.reject(new EngineTooMuch("too long", "")),
+  });
+  await arrive(host);
+  await host.kept.judgeBy("containers", idOf("1"), "ops");
+  await host.thirdLine.made(host.add("1"));
+  assertEquals(host.done, ["remove 1"]);
 });

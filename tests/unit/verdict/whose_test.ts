@@ -280,3 +280,63 @@ test("a service that the engine does not know is nobody's", async () => {
   await whose.served(answer(update, 200), update[1], []);
   assertEquals(entries(kept.services), ["db-i exempt: volumes"]);
 });
+
+/** Whose settings something is judged by. */
+function judged(map: Kept["containers"]): string[] {
+  return [...map].map(([id, entry]) =>
+    `${id.slice(0, 4)} ${entry.for?.map((name) => name || "all").join()}`
+  );
+}
+
+test("an answer names what a user with other settings made", async () => {
+  for (
+    const [status, id, settings, expected] of [
+      [201, A, "ops", ["aaaa ops"]],
+      [201, A, "", []],
+      [409, A, "ops", []],
+      [0, undefined, "ops", []],
+    ] as [number, string | undefined, string, string[]][]
+  ) {
+    for (const line of ["POST /containers/create", "POST /services/create"]) {
+      const { kept, whose } = await open();
+      const create = call(line, {});
+      await whose.allowed(...create, [], settings);
+      await whose.served(answer(create, status, id), create[1], [], settings);
+      assertEquals(
+        [...judged(kept.containers), ...judged(kept.services)],
+        expected,
+      );
+    }
+  }
+});
+
+test("who starts a container takes it from nobody's settings", async () => {
+  const { host, kept, whose } = await open();
+  const start = call("POST /containers/c1/start");
+  host.add("1");
+  await whose.allowed(...start, [], "");
+  assertEquals(judged(kept.containers), []);
+  await whose.allowed(...start, [], "ops");
+  assertEquals(judged(kept.containers), ["1111 all,ops"]);
+  await whose.allowed(...start, [], "interns");
+  assertEquals(judged(kept.containers), ["1111 all,ops,interns"]);
+  await kept.judgeBy("containers", idOf("1"), "interns");
+  await whose.allowed(...start, [], "");
+  assertEquals(judged(kept.containers), ["1111 interns,all"]);
+});
+
+test("a service is judged by the settings of who changed it last", async () => {
+  const { kept, whose } = await open();
+  const update = call("POST /services/db/update?version=1", {});
+  const change = async (settings: string, status: number) => {
+    await whose.allowed(...update, [], settings);
+    const meanwhile = judged(kept.services);
+    await whose.served(answer(update, status), update[1], [], settings);
+    return [meanwhile, judged(kept.services)];
+  };
+  assertEquals(await change("", 200), [[], []]);
+  assertEquals(await change("ops", 200), [["db-i all,ops"], ["db-i ops"]]);
+  assertEquals(await change("", 400), [["db-i ops,all"], ["db-i ops,all"]]);
+  assertEquals(await change("ops", 200), [["db-i ops,all"], ["db-i ops"]]);
+  assertEquals(await change("", 200), [["db-i ops,all"], []]);
+});

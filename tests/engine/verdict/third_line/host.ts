@@ -182,6 +182,12 @@ export class Host {
     await this.#follows(times);
   }
 
+  /** Gives the plugin that runs other settings. */
+  async reload(config: string): Promise<void> {
+    this.#guard.config = config;
+    await this.h.plugin!.reload(config);
+  }
+
   /** Kills the plugin and starts it again. */
   async crashPlugin(): Promise<void> {
     await this.h.plugin?.kill();

@@ -164,8 +164,15 @@ export interface Engine {
    *
    * @param name Its name.
    * @param since When that container was made, in milliseconds since 1970.
+   * @param orMade When a volume of that name was made that may go although it is
+   *   older.
+   * @returns When it was made, if it may go and something uses it.
    */
-  removeVolume(name: string, since: number): Promise<void>;
+  removeVolume(
+    name: string,
+    since: number,
+    orMade?: number,
+  ): Promise<number | undefined>;
   /**
    * @param id Container ID.
    * @returns Whether it is a task of a swarm, by the engine's own mark.
@@ -296,17 +303,18 @@ export function connectEngine(client: EngineClient): Engine {
       if (update.status === "rejected" && !isRefused) throw update.reason;
     },
 
-    async removeVolume(name, since) {
+    async removeVolume(name, since, orMade) {
       const path = `/volumes/${encodeURIComponent(name)}`;
       const volume = await api.inspect(path);
-      if (!volume || Date.parse(text(volume.CreatedAt)) < since) return;
+      const made = Date.parse(text(volume?.CreatedAt));
+      if (!volume || (made < since && made !== orMade)) return undefined;
       try {
         await api.change("DELETE", path);
+        return undefined;
       } catch (error) {
         // Another container uses it.
-        if (!(error instanceof EngineRefusal && error.status === 409)) {
-          throw error;
-        }
+        if (error instanceof EngineRefusal && error.status === 409) return made;
+        throw error;
       }
     },
 

@@ -24,6 +24,11 @@ export class Deeds {
   readonly #alerted = new Set<string>();
   /** Containers of which it was told what would be done. */
   readonly #tried = new Set<string>();
+  /**
+   * Volumes that were made for a container that is removed, and that another one
+   * used then: by name, when each was made. It can be older than that one.
+   */
+  readonly #stillUsed = new Map<string, number>();
 
   /** @param options What it needs. */
   constructor(options: DeedOptions) {
@@ -147,7 +152,13 @@ export class Deeds {
     await engine.removeContainer(container.id);
     for (const { type, name } of container.mounts) {
       if (type === "volume" && name !== "") {
-        await engine.removeVolume(name, container.created);
+        const made = await engine.removeVolume(
+          name,
+          container.created,
+          this.#stillUsed.get(name),
+        );
+        if (made === undefined) this.#stillUsed.delete(name);
+        else this.#stillUsed.set(name, made);
       }
     }
   }

@@ -7,6 +7,7 @@
  * engine's events. So it doesn't matter by which hole they came.
  */
 
+import { sleep } from "../../helpers/programs.ts";
 import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
 import { UNDONE } from "./third_line/names.ts";
 import type { Harness } from "../harness.ts";
@@ -187,10 +188,16 @@ hostTest("containers that nobody was asked about", async (t, host) => {
   });
 
   await t.step("two that share a new volume take it along", async () => {
-    const ids = await host.behindItsBack(async (h) => [
-      await create(h, "one", { HostConfig: { Binds: ["shared:/s"] } }),
-      await create(h, "two", { HostConfig: { Binds: ["shared:/s"] } }),
-    ]);
+    const ids = await host.behindItsBack(async (h) => {
+      const one = await create(h, "one", {
+        HostConfig: { Binds: ["shared:/s"] },
+      });
+      await sleep(1100); // The engine tells the second in which each was made.
+      return [
+        one,
+        await create(h, "two", { HostConfig: { Binds: ["shared:/s"] } }),
+      ];
+    });
     for (const id of ids) await gone(host, id);
     await eventually("no volume of theirs is left", async () => {
       return (await host.things()).volumes.join() === volumes.join();

@@ -407,4 +407,15 @@ Deno.test("engine: a volume is removed if it is no older than its container", as
   const gone = doing(404);
   await gone.engine.removeVolume("a/b", since);
   assertEquals(gone.sent, []);
+  // One that something still used before may be older, if it is the same.
+  const older = at("2026-01-02T03:04:04Z");
+  const made = Date.parse(older.CreatedAt);
+  for (const orMade of [undefined, made - 1000, made]) {
+    const { engine, sent } = doing(409, { "/volumes/a%2Fb": older });
+    const used = await engine.removeVolume("a/b", since, orMade);
+    assertEquals(
+      [sent, used],
+      orMade === made ? [removed, made] : [[], undefined],
+    );
+  }
 });

@@ -95,7 +95,10 @@ export class Host {
         containers.delete(id);
         return note(`remove ${id[0]}`);
       },
-      removeVolume: (name, since) => note(`remove volume ${name} ${since}`),
+      removeVolume: async (name, since) => {
+        await note(`remove volume ${name} ${since}`);
+        return undefined;
+      },
       stopForGood: (id) => {
         const container = known(id);
         if (container) containers.set(id, { ...container, running: false });

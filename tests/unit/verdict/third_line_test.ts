@@ -56,6 +56,28 @@ test("one with a volume is removed, with what was made for it", async () => {
   ]);
 });
 
+test("a volume goes with the last container that uses it", async () => {
+  const asked: [name: string, orMade?: number][] = [];
+  const answers = [5, 5, undefined, undefined];
+  const host = await Host.open("[volumes]", {
+    removeVolume: (name, _since, orMade) => {
+      asked.push([name, orMade]);
+      return Promise.resolve(answers.shift());
+    },
+  });
+  await arrive(host);
+  for (const digit of ["1", "2", "3", "4"]) {
+    await host.thirdLine.made(host.add(digit, mountsOf("data")));
+  }
+  assertEquals(asked, [
+    ["data", undefined],
+    ["data", 5],
+    ["data", 5],
+    // It is another one now.
+    ["data", undefined],
+  ]);
+});
+
 test("nobody writes into the log by a container's names", async () => {
   const host = await Host.open();
   await arrive(host);

@@ -477,13 +477,13 @@ frontTest("a build that no plugin sees", async (t, h, { socket }) => {
 
 // -- who is told of it
 
-/** What `check-config --host` says of the engine behind a socket. */
-async function checked(h: Harness, socket: string): Promise<Result> {
+/** What `check-config --host` says of the engine at an address. */
+async function checked(h: Harness, ...host: string[]): Promise<Result> {
   const config = `${h.dir}/check.toml`;
   await Deno.writeTextFile(config, NO_BUILDS);
   return await run([
     ...await startTask(),
-    ...["check-config", config, "--host", `unix://${socket}`],
+    ...["check-config", config, "--host", ...host],
   ], { env: { NO_COLOR: "1" } });
 }
 
@@ -493,7 +493,7 @@ async function saysOf(
   socket: string,
   isOpen: boolean,
 ): Promise<void> {
-  const { code, stdout, stderr } = await checked(h, socket);
+  const { code, stdout, stderr } = await checked(h, `unix://${socket}`);
   const engine = `# unix://${socket}: Docker Engine ${h.version.full}; `;
   const said = isOpen
     ? "who speaks HTTP/2 gets past plugins"
@@ -617,6 +617,8 @@ interface Behind {
   build: () => Promise<string>;
   /** Whether it speaks HTTP/2. */
   opens: () => Promise<boolean>;
+  /** What `check-config --host` says of it. */
+  check: () => Promise<Result>;
   /** Asks it for a ping. */
   curl: (version: string) => Promise<Result>;
 }
@@ -666,6 +668,7 @@ function tlsTest(
       },
       opens: () =>
         opensHttp2(engineEndpoint({ host, certPath, tlsVerify: true })),
+      check: () => checked(h, host, "--cert-path", certPath, "--tls-verify"),
       curl: (version) =>
         run([
           ...["curl", "-sS", version, "--cacert", `${certPath}/ca.pem`],
@@ -684,6 +687,7 @@ function freePort(): number {
 // moby's daemon/command/daemon.go offers "h2" by ALPN, but go-connections' sockets/tcp_socket.go takes that back.
 tlsTest("a TLS listener of dockerd's", "dockerd", [], async (tls) => {
   assertEquals(await tls.opens(), false);
+  assertEquals((await tls.check()).code, 0);
   assert(await tls.build() !== "it works");
   assertEquals(await tls.h.must("images", "-q", "unseen:1"), "");
   // Who offers both gets on with HTTP/1.1.
@@ -693,6 +697,8 @@ tlsTest("a TLS listener of dockerd's", "dockerd", [], async (tls) => {
 // Not so for a listener that systemd passes: daemon/listeners/listeners_linux.go.
 tlsTest("a TLS listener of systemd's", "systemd", [], async (tls) => {
   assertEquals(await tls.opens(), true);
+  const { code, stderr } = await tls.check();
+  assert(code === 1 && stderr.includes("got around on tcp://"), stderr);
   assertEquals(await tls.build(), "it works");
   assert(await tls.h.must("images", "-q", "unseen:1") !== "");
 });

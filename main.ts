@@ -136,7 +136,9 @@ async function start(args: Args, log: Log): Promise<() => Promise<void>> {
     const { config } = settings;
     for (const line of describeConfig(config)) log.info(line);
     for (const warning of startWarnings(config)) log.warning(warning);
-    for (const warning of engineWarnings(config)) log.warning(warning);
+    void engineWarnings(config).then((warnings) => {
+      for (const warning of warnings) log.warning(warning);
+    });
     lines.http2.logWarning();
   };
   logSettings();

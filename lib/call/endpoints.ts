@@ -94,6 +94,13 @@ const TABLE = [
     policies: ["privileges"],
   },
   {
+    // The engine runs ps on the host.
+    name: "container top",
+    method: "GET",
+    path: "/containers/{name:.*}/top",
+    policies: ["privileges"],
+  },
+  {
     name: "container attach",
     method: "POST",
     path: "/containers/{name:.*}/attach",
@@ -165,14 +172,14 @@ const TABLE = [
     name: "build session",
     method: "POST",
     path: "/session",
-    policies: ["images"],
+    policies: ["images", "privileges"],
   },
   {
     // BuildKit's own API, for buildx.
     name: "build connection",
     method: "POST",
     path: "/grpc",
-    policies: ["images"],
+    policies: ["images", "privileges"],
   },
   {
     // Pull and import.

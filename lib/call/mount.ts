@@ -5,6 +5,7 @@ export interface Mount {
   type: string;
   source: string;
   target: string;
+  /** Also of what is mounted below its source, if the engine can do that. */
   readOnly?: boolean;
 }
 
@@ -16,10 +17,14 @@ export interface Mount {
  * @throws {Unreadable} If a field is of another type.
  */
 export function readMount(mount: Struct): Mount {
+  const options = mount.struct("BindOptions");
+  // `docker run --mount …,readonly,bind-recursive=writable`.
+  const isReadOnly = mount.boolean("ReadOnly") &&
+    !options?.boolean("ReadOnlyNonRecursive");
   return {
     type: mount.string("Type"),
     source: mount.string("Source"),
     target: mount.string("Target"),
-    ...(mount.boolean("ReadOnly") && { readOnly: true }),
+    ...(isReadOnly && { readOnly: true }),
   };
 }

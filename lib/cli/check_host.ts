@@ -62,7 +62,7 @@ export async function checkHost(
       ...(http2 === undefined ? [] : [http2]),
       ...warnOfPlugins(info),
       // The engine's own file, which is on another host otherwise.
-      ...("path" in endpoint.to ? engineWarnings(config) : []),
+      ...("path" in endpoint.to ? await engineWarnings(config) : []),
       ...warnOfListeners(info),
     ],
     holds: http2 === undefined,

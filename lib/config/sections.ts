@@ -145,6 +145,7 @@ function readPrivileges(section: SectionReader): Section<"privileges"> {
     allowPlugins: section.boolean("allow-plugins", false),
     allowSwarm: section.boolean("allow-swarm", false),
     allowClassicBuild: section.boolean("allow-classic-build", false),
+    allowBuildkit: section.boolean("allow-buildkit", false),
   };
 }
 
@@ -166,6 +167,7 @@ export function showPrivileges(privileges: Section<"privileges">): Shown {
     "allow-plugins": privileges.allowPlugins,
     "allow-swarm": privileges.allowSwarm,
     "allow-classic-build": privileges.allowClassicBuild,
+    "allow-buildkit": privileges.allowBuildkit,
     ...showCommon(privileges),
   };
 }

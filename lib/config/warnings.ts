@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { runSystemctl, type Systemctl } from "../engine/activation.ts";
 import { readBindDirectory } from "../policy/rules/binds.ts";
 import { doorsNotCovered } from "../policy/rules/images.ts";
 import {
@@ -94,34 +95,63 @@ function warnOfDoors({ images }: Sections): string[] {
 /** The engine's own settings, where its packages look for them. */
 const DAEMON_FILE = "/etc/docker/daemon.json";
 
+/** The engine's service, as its packages call it. */
+const ENGINE_SERVICE = "docker.service";
+
 /**
  * Finds what the engine's own settings leave open that no call shows: BuildKit
  * gives its steps the host's network and devices, unless it is told not to
- * (`getEntitlements` in moby's daemon/internal/builder-next/controller.go).
+ * (`getEntitlements` in moby's daemon/internal/builder-next/controller.go), and
+ * opens device files of images, unless the engine's service may not.
  *
  * @param config The settings.
- * @param file The engine's settings, for tests.
+ * @param options For tests: the engine's settings, and how systemd is asked.
  * @returns The warnings, a line each.
  */
-export function engineWarnings(
+export async function engineWarnings(
   config: Config,
-  file: string = DAEMON_FILE,
-): string[] {
+  { file = DAEMON_FILE, systemctl = runSystemctl }: {
+    file?: string;
+    systemctl?: Systemctl;
+  } = {},
+): Promise<string[]> {
+  const builders = allSettings(config).map(({ sections }) => sections)
+    .filter(mayBuild);
+  if (builders.length === 0) return [];
   return [
     ...new Set(
-      allSettings(config).flatMap(({ sections }) =>
-        warnOfEntitlements(sections, file)
-      ),
+      builders.flatMap((sections) => warnOfEntitlements(sections, file)),
     ),
+    ...await warnOfDevices(systemctl),
   ];
 }
 
+function mayBuild({ images, privileges }: Sections): boolean {
+  return privileges !== undefined && privileges.allowBuildkit &&
+    (images?.allowBuild ?? true);
+}
+
+/** Without systemd, or with another name of the service, nobody knows. */
+async function warnOfDevices(systemctl: Systemctl): Promise<string[]> {
+  const told = await systemctl(
+    ...["show", "-p", "LoadState", "-p", "DevicePolicy", ENGINE_SERVICE],
+  ).catch(() => "");
+  const isOpen = /^LoadState=loaded$/m.test(told) &&
+    /^DevicePolicy=auto$/m.test(told);
+  return isOpen
+    ? [
+      "allow-buildkit = true in [privileges], and the engine may open devices: " +
+      "BuildKit writes to those that an image brings along; set " +
+      `DevicePolicy=closed in ${ENGINE_SERVICE} (docs/privileges.md, Builds)`,
+    ]
+    : [];
+}
+
 function warnOfEntitlements(
-  { images, privileges }: Sections,
+  { privileges }: Sections,
   file: string,
 ): string[] {
-  const isClosed = images && !images.allowBuild;
-  if (!privileges || isClosed) return [];
+  if (!privileges) return [];
   const wanted = [
     ...(privileges.allowHost.includes("network") ? [] : ["network-host"]),
     "device",
@@ -131,8 +161,8 @@ function warnOfEntitlements(
   return missing.length === 0 ? [] : [
     `[privileges] can't see what BuildKit's steps use: set ${
       missing.map((name) => `"${name}": false`).join(" and ")
-    } under "builder": { "entitlements": … } in ${file}, or allow-build = false ` +
-    "in [images]",
+    } under "builder": { "entitlements": … } in ${file}, or allow-buildkit = ` +
+    "false",
   ];
 }
 

@@ -47,7 +47,8 @@ function realPath(path: string): string {
   }
 }
 
-async function runSystemctl(...args: string[]): Promise<string> {
+/** Runs the `systemctl` of this host. */
+export async function runSystemctl(...args: string[]): Promise<string> {
   const { success, stdout } = await new Deno.Command("systemctl", {
     args,
     stderr: "null",

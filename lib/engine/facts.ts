@@ -110,7 +110,6 @@ export interface HostFacts {
   hasOwnCgroups: boolean;
   /** Whether the engine's seccomp profile is the one that comes with it. */
   hasBuiltinSeccomp: boolean;
-  hasAppArmor: boolean;
   /** Whether all containers have `no-new-privileges`. */
   noNewPrivileges: boolean;
   /** Whether checkpoints are open. */

@@ -40,7 +40,6 @@ export async function hostFacts(api: EngineApi): Promise<HostFacts> {
     hasBuiltinSeccomp: security.some((each) =>
       /^name=seccomp,profile=(builtin|default)$/.test(each)
     ),
-    hasAppArmor: has("apparmor"),
     noNewPrivileges: has("no-new-privileges"),
     isExperimental: info.ExperimentalBuild === true,
     rootDirectory: text(info.DockerRootDir),

@@ -36,6 +36,7 @@ import {
   type PrivilegesPolicy,
 } from "./rules/privileges.ts";
 import { cleanPath } from "./rules/paths.ts";
+import { checkTop } from "./rules/top.ts";
 import { checkVolumeDriver } from "./rules/volume_drivers.ts";
 import { bindsOf } from "./volumes.ts";
 
@@ -84,6 +85,8 @@ export async function decidePrivileges(
     case "container copy":
     case "container export":
       return await decideNamedContainer(policy, call.subject, engine);
+    case "container top":
+      return checkTop(call.query.get("ps_args") ?? "") ?? ALLOW;
     case "container archive":
       return await decideArchive(policy, call, engine);
     case "container attach":
@@ -114,6 +117,9 @@ export async function decidePrivileges(
       return await decideServiceUpdate(policy, call, engine);
     case "build":
       return await decideBuild(policy, call, engine);
+    case "build session":
+    case "build connection":
+      return policy.allowBuildkit ? ALLOW : denyBuildKit();
     case "network create":
       return decideNetworkCreate(policy, call);
     case "network connect":
@@ -338,7 +344,10 @@ async function decideStart(
   }
   const { isExperimental } = await engine.hostFacts();
   if (isExperimental) call.requireNoForm();
-  return checkDirectory(call.query.get("checkpoint-dir")) ??
+  return checkCheckpoint(
+    call.query.get("checkpoint"),
+    call.query.get("checkpoint-dir"),
+  ) ??
     await decideStartCall(policy, call, engine);
 }
 
@@ -410,11 +419,18 @@ async function decideAttach(
   return await decideStartOf({ ...policy, require }, call.subject, engine);
 }
 
-/** The engine makes, lists, reads and removes directories there, as root. */
-function checkDirectory(directory = ""): Denial | undefined {
-  return directory === ""
+/**
+ * The engine makes, lists, reads and removes directories there, as root. Not all
+ * of its versions check that a name is no path (`RestrictedNamePattern` in
+ * moby's daemon/names).
+ */
+function checkCheckpoint(name = "", directory = ""): Denial | undefined {
+  if (directory !== "") {
+    return denyOption("checkpoint", `--checkpoint-dir ${shown(directory)}`);
+  }
+  return name === "" || /^[a-zA-Z0-9][\w.-]*$/.test(name)
     ? undefined
-    : denyOption("checkpoint", `--checkpoint-dir ${shown(directory)}`);
+    : denyOption("checkpoint", `a checkpoint ${shown(name)}`);
 }
 
 async function decideCheckpoint(
@@ -422,10 +438,14 @@ async function decideCheckpoint(
   call: Call,
   engine: Engine,
 ): Promise<Decision> {
-  const directory = call.endpoint.name === "checkpoint create"
-    ? call.body().string("CheckpointDir")
-    : call.query.get("dir");
-  return checkDirectory(directory) ??
+  const isCreate = call.endpoint.name === "checkpoint create";
+  const denied = isCreate
+    ? checkCheckpoint(
+      call.body().string("CheckpointID"),
+      call.body().string("CheckpointDir"),
+    )
+    : checkCheckpoint(undefined, call.query.get("dir"));
+  return denied ??
     await decideNamedContainer(policy, call.subject, engine);
 }
 
@@ -565,6 +585,7 @@ async function decideBuild(
       "allow-classic-build",
     );
   }
+  if (!policy.allowBuildkit && usesBuildKit(call)) return denyBuildKit();
   const get = (name: string) => call.query.get(name) ?? "";
   const securityOpt = get("securityopt");
   const ulimits = readList(get("ulimits"), "ulimits");
@@ -576,6 +597,16 @@ async function decideBuild(
     cgroupParent: get("cgroupparent"),
     securityOpt: securityOpt === "" ? [] : [securityOpt],
   }, engine);
+}
+
+/**
+ * BuildKit's own file operations (`Mkfile` of its LLB, reading a Dockerfile) run
+ * in the engine, as root, and open a device file of an image or a build context:
+ * `mkfile` in BuildKit's solver/llbsolver/file/backend.go, and `ReadFile` in
+ * cache/util/fsutil.go of older ones.
+ */
+function denyBuildKit(): Denial {
+  return denyOption("buildkit", "a build with BuildKit", "allow-buildkit");
 }
 
 function readList(text: string, name: string) {

@@ -65,7 +65,6 @@ export const HOST: HostFacts = {
   remapsUsers: false,
   hasOwnCgroups: true,
   hasBuiltinSeccomp: true,
-  hasAppArmor: true,
   noNewPrivileges: false,
   isExperimental: false,
   rootDirectory: "/var/lib/docker",

@@ -95,6 +95,11 @@ export interface PrivilegesPolicy {
    * Whether `docker build` without BuildKit, whose options can hide, is open.
    */
   readonly allowClassicBuild: boolean;
+  /**
+   * Whether builds with BuildKit are open: it opens device files of images as
+   * root.
+   */
+  readonly allowBuildkit: boolean;
 }
 
 /** What the rules look at. */
@@ -367,7 +372,8 @@ function mayHaveSecurityOpt(
   return TIGHTENING.includes(option) ||
     policy.allowSecurityOpt.map(normalSecurityOpt).includes(option) ||
     (profiles?.has(option) ?? false) ||
-    option === "apparmor=docker-default" && host.hasAppArmor ||
+    // Without AppArmor the engine passes it by.
+    option === "apparmor=docker-default" ||
     ["seccomp=builtin", "seccomp=default"].includes(option) &&
       host.hasBuiltinSeccomp ||
     // `generateSecurityOpt` in moby's daemon/create.go.
@@ -448,13 +454,22 @@ function checkSysctls({ policy, options }: Question): Denial | undefined {
     : denyOption("sysctl", `--sysctl ${shown(refused)}`, "allow-sysctls");
 }
 
+/**
+ * The engine sets these itself, in a container's own network (`WithSysctls` in
+ * moby's daemon/oci_linux.go).
+ */
+const OWN_SYSCTLS = [
+  "net.ipv4.ip_unprivileged_port_start",
+  "net.ipv4.ping_group_range",
+];
+
 /** The kernel takes slashes for dots. */
 function maySetSysctl(
   { allowSysctls }: PrivilegesPolicy,
   written: string,
 ): boolean {
   const name = written.replaceAll("/", ".");
-  return allowSysctls.some((allowed) =>
+  return [...OWN_SYSCTLS, ...allowSysctls].some((allowed) =>
     allowed.endsWith(".") ? name.startsWith(allowed) : name === allowed
   );
 }

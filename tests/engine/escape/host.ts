@@ -134,6 +134,18 @@ export class Host {
     return result;
   }
 
+  /** Runs the docker client with BuildKit, and a file as its input. */
+  async buildFrom(input: string, ...args: string[]): Promise<Result> {
+    const client = await this.h.dockerd.client();
+    const result = await this.h.dockerBy(
+      ["timeout", "30", "sh", "-c", 'exec "$@" <"$INPUT"', "sh", ...client],
+      args,
+      { DOCKER_BUILDKIT: "1", INPUT: input },
+    );
+    this.note(result.stdout, result.stderr);
+    return result;
+  }
+
   /** Runs a container to its end, with options before the image. */
   async run(options: string[], ...command: string[]): Promise<Result> {
     return await this.docker(
@@ -250,15 +262,21 @@ export class Host {
    * the API.
    */
   async putDisk(container: string, path = "/tmp"): Promise<Uint8Array> {
+    return this.put(container, path, await this.diskAs("d"));
+  }
+
+  /** An archive in which the host's disk has a name. */
+  async diskAs(name: string): Promise<Uint8Array> {
     const folder = await Deno.makeTempDir({ dir: this.h.dir });
     const minor = (this.disk ?? "").replace(/\D*/, "") || "0";
     const { busybox } = this.h.dockerd;
-    await must([busybox, "mknod", "-m", "666", `${folder}/d`, "b", "7", minor]);
+    const file = `${folder}/${name}`;
+    await must([busybox, "mknod", "-m", "666", file, "b", "7", minor]);
     const { stdout } = await new Deno.Command(busybox, {
-      args: ["tar", "-c", "-C", folder, "d"],
+      args: ["tar", "-c", "-C", folder, name],
     }).output();
     await Deno.remove(folder, { recursive: true });
-    return this.put(container, path, stdout);
+    return stdout;
   }
 
   /** A `docker cp` of an archive: the bytes for the API. */

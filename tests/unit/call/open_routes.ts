@@ -25,7 +25,6 @@ export const OPEN_ROUTES: Readonly<Record<string, string>> = {
   "GET /containers/{name:.*}/json": TELLS,
   "GET /containers/{name:.*}/logs": TELLS,
   "GET /containers/{name:.*}/stats": TELLS,
-  "GET /containers/{name:.*}/top": TELLS,
   "GET /exec/{id:.*}/json": TELLS,
   "POST /containers/prune": ENDS,
   "DELETE /containers/{name:.*}": ENDS,

@@ -297,7 +297,7 @@ Deno.test("for users: they are shown by what is other than everybody's", () => {
   assertEquals("for" in showConfig(toml("[volumes]")), false);
 });
 
-Deno.test("for users: warnings say whom they are about", () => {
+Deno.test("for users: warnings say whom they are about", async () => {
   const config = toml(
     "[volumes]\nallow-bind = []\n[privileges]\n" +
       `${OPS}[for.ops.privileges]\nallow-privileged = true\n`,
@@ -307,10 +307,14 @@ Deno.test("for users: warnings say whom they are about", () => {
     "containers is root",
   ]);
   const onlyThem = toml(
-    `${OPS}[for.ops.privileges]\n[for.ops.volumes]\n` +
-      "allow-bind = []",
+    `${OPS}[for.ops.privileges]\nallow-buildkit = true\n` +
+      "[for.ops.volumes]\nallow-bind = []",
   );
-  assertEquals(engineWarnings(onlyThem, "/nowhere").length, 1);
+  const warnings = await engineWarnings(onlyThem, {
+    file: "/nowhere",
+    systemctl: () => Promise.reject(new Error("no systemd")),
+  });
+  assertEquals(warnings.length, 1);
 });
 
 Deno.test("for users: a reload that has less for them is told", () => {

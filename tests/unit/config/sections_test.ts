@@ -331,6 +331,7 @@ const PRIVILEGES = {
   "allow-plugins": false,
   "allow-swarm": false,
   "allow-classic-build": false,
+  "allow-buildkit": false,
   enforce: true,
   "allow-user": [],
   "allow-group": [],

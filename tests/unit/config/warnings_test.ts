@@ -109,23 +109,45 @@ Deno.test("warnings: what BuildKit's steps use", async () => {
   const file = await Deno.makeTempFile();
   const names = async (daemon: string, text: string) => {
     await Deno.writeTextFile(file, daemon);
-    return engineWarnings(toml(text), file)
+    const warnings = await engineWarnings(toml(text), {
+      ...{ file, systemctl: () => Promise.reject(new Error("no systemd")) },
+    });
+    return warnings
       .flatMap((warning) => warning.match(/"[a-z-]+": false/g) ?? []);
   };
   const closed = '{"builder":{"entitlements":{"network-host":false,' +
     '"device":false}}}';
   try {
     const [network, device] = ['"network-host": false', '"device": false'];
-    assertEquals(await names("{}", "[privileges]"), [network, device]);
-    assertEquals(await names("no JSON", "[privileges]"), [network, device]);
-    assertEquals(await names(closed, "[privileges]"), []);
+    const builds = "[privileges]\nallow-buildkit = true\n";
+    assertEquals(await names("{}", builds), [network, device]);
+    assertEquals(await names("no JSON", builds), [network, device]);
+    assertEquals(await names(closed, builds), []);
+    assertEquals(await names("{}", "[privileges]"), []);
     assertEquals(await names("{}", "[volumes]"), []);
-    assertEquals(await names("{}", "[privileges]\n[images]\n"), []);
+    assertEquals(await names("{}", `${builds}[images]\n`), []);
     assertEquals(
-      await names("{}", '[privileges]\nallow-host = ["network"]'),
+      await names("{}", `${builds}allow-host = ["network"]`),
       [device],
     );
   } finally {
     await Deno.remove(file);
   }
+});
+
+Deno.test("warnings: an engine that may open devices, and builds", async () => {
+  const warned = async (state: string, policy: string, text: string) => {
+    const warnings = await engineWarnings(toml(text), {
+      file: "/nowhere",
+      systemctl: () =>
+        Promise.resolve(`LoadState=${state}\nDevicePolicy=${policy}\n`),
+    });
+    return warnings.some((warning) => warning.includes("DevicePolicy=closed"));
+  };
+  const builds = "[privileges]\nallow-buildkit = true\n";
+  assertEquals(await warned("loaded", "auto", builds), true);
+  assertEquals(await warned("loaded", "closed", builds), false);
+  assertEquals(await warned("loaded", "strict", builds), false);
+  assertEquals(await warned("not-found", "auto", builds), false);
+  assertEquals(await warned("loaded", "auto", "[privileges]"), false);
 });

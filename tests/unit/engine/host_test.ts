@@ -24,7 +24,6 @@ Deno.test("host: what the engine says of itself", async () => {
     remapsUsers: false,
     hasOwnCgroups: true,
     hasBuiltinSeccomp: true,
-    hasAppArmor: true,
     noNewPrivileges: false,
     isExperimental: false,
     rootDirectory: "/data/docker",

@@ -35,6 +35,7 @@ const STRICT: PrivilegesSettings = {
   allowPlugins: false,
   allowSwarm: false,
   allowClassicBuild: false,
+  allowBuildkit: true,
 };
 
 /** An engine with containers of these names, made with these HostConfigs. */
@@ -1013,6 +1014,46 @@ Deno.test("privileges: a service's rollback is decided on by what it goes back t
     "--cap-add SYS_ADMIN is not allowed (allow-capabilities in [privileges])",
   );
   assertEquals(await rollback(), "allowed");
+});
+
+Deno.test("privileges: builds with BuildKit need their key", async () => {
+  const refused =
+    "a build with BuildKit is not allowed (allow-buildkit in [privileges])";
+  for (
+    const line of ["POST /build?version=2", "POST /session", "POST /grpc"]
+  ) {
+    const ask = (allowBuildkit: boolean) =>
+      verdict(request(line, undefined), { allowBuildkit });
+    assertEquals(await ask(false), refused, line);
+    assertEquals(await ask(true), "allowed", line);
+  }
+});
+
+Deno.test("privileges: the options of docker top", async () => {
+  assertEquals(
+    await verdict(request("GET /containers/web/top?ps_args=aux", undefined)),
+    "allowed",
+  );
+  assertEquals(
+    (await verdict(
+      request("GET /containers/web/top?ps_args=axo+etimes%3D,pid", undefined),
+    )).startsWith("docker top with axo is not allowed"),
+    true,
+  );
+});
+
+Deno.test("privileges: a checkpoint's name is no path", async () => {
+  for (
+    const [line, body] of [
+      ["POST /containers/web/start?checkpoint=../x", undefined],
+      ["POST /containers/web/checkpoints", { CheckpointID: "../x" }],
+    ] as const
+  ) {
+    assertEquals(
+      await verdict(request(line, body)),
+      "a checkpoint ../x is not allowed",
+    );
+  }
 });
 
 Deno.test("privileges: builds", async () => {

@@ -65,10 +65,6 @@ const noBuildx = async (host: Host) =>
     ? "Docker 20.10's own client asks for no entitlements"
     : await noBuildKit(host);
 
-const NO_SESSION = "the session's content is shown to no plugin: " +
-  "network-host in builder.entitlements of daemon.json closes it, and " +
-  "allow-build = false";
-
 /** Options of a classic build that give its steps more. */
 const OPTIONS: readonly Way[] = [
   {
@@ -194,8 +190,6 @@ export const BUILDS: readonly Way[] = [
       "https://docs.docker.com/build/buildkit/toml-configuration/",
     ],
     cannot: noBuildKit,
-    open: (host) =>
-      Promise.resolve(host.h.version.major < 23 ? undefined : NO_SESSION),
     attempt: (host) =>
       buildKit(host, ["--network=host"], `RUN ${ASK} # ${crypto.randomUUID()}`),
     proof: reads,
@@ -214,7 +208,6 @@ export const BUILDS: readonly Way[] = [
         `RUN --network=host ${ASK}`,
       ),
     proof: reads,
-    open: NO_SESSION,
   },
   {
     name: "BuildKit: ADD of a service on the host's loopback",
@@ -228,8 +221,6 @@ export const BUILDS: readonly Way[] = [
         "RUN cat /x",
       ),
     proof: reads,
-    open: "BuildKit fetches it in the engine's own network: allow-build = " +
-      "false closes it",
   },
   {
     name: "BuildKit: RUN --security=insecure",
@@ -244,6 +235,23 @@ export const BUILDS: readonly Way[] = [
         "RUN --security=insecure : >>/proc/sys/kernel/core_pattern && echo opened",
       ),
     proof: (host) => / opened$/m.test(host.output),
+  },
+  {
+    name: "BuildKit: a Dockerfile that is a device file",
+    sources: ["BuildKit cache/util/fsutil.go"],
+    engines: { to: 28 },
+    cannot: async (host) =>
+      host.disk === undefined
+        ? "no disk can be made here"
+        : host.h.version.major < 23
+        ? "its builder has no frontend that reads it"
+        : await noBuildKit(host),
+    attempt: async (host) => {
+      const context = `${host.h.dir}/device-context.tar`;
+      await Deno.writeFile(context, await host.diskAs("Dockerfile"));
+      await host.buildFrom(context, "build", "--no-cache", "-");
+    },
+    proof: reads,
   },
   {
     name: "BuildKit: RUN --mount=type=bind of the host",
@@ -265,7 +273,8 @@ export const BUILDS: readonly Way[] = [
 /** The same on an engine whose daemon.json grants a build nothing. */
 export const BUILDS_WITHOUT_GRANTS: readonly Way[] = BUILDS.filter((
   { name },
-) => /--network=host$/.test(name)).map(({ open: _, ...way }) => ({
+) => /--network=host$/.test(name)).map((way) => ({
   ...way,
+  keys: "allow-buildkit = true",
   closed: "builder.entitlements in daemon.json does not grant it",
 }));

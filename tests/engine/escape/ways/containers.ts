@@ -1,5 +1,6 @@
 import { type Host, IMAGE } from "../host.ts";
 import { reads, says, sees, type Way, writes } from "../escape.ts";
+import { sleep } from "../../../helpers/programs.ts";
 import { SOURCES } from "./sources.ts";
 
 /** A container from before that has the host, and a capability. */
@@ -14,6 +15,8 @@ const standing = (
     ...["--network=none", "--cap-add=SYS_ADMIN", "--volume=/:/host"],
     ...[...options, IMAGE, ...command],
   );
+
+const NO_PS = "the engine's file system has no ps";
 
 /** One that does not run. */
 const stopped = (name: string, command: string[], ...options: string[]) =>
@@ -125,6 +128,31 @@ export const CONTAINERS: readonly Way[] = [
       await host.docker("cp", "for-link:/out/secret", "-");
     },
     proof: async (host) => reads(host) || await host.written(),
+  },
+  {
+    name: "docker top with a column that seems to be the PID",
+    sources: ["moby daemon/top_unix.go"],
+    cannot: async (host) =>
+      await host.onHost("ps").then(() => undefined, () => NO_PS),
+    attempt: async (host) => {
+      // The age or size of some process of the host is a number of one of these.
+      const many = "i=0; while [ $i -lt 900 ]; do sleep 900 & i=$((i+1)); " +
+        "done; wait";
+      const name = "--name=many";
+      await host.docker(
+        ...["run", "-d", name, "--network=none", IMAGE, "sh", "-c", many],
+      );
+      for (let round = 0; round < 30 && !sees(host); round++) {
+        for (const column of ["etimes", "rss", "pgid", "vsz", "sz"]) {
+          const args = encodeURIComponent(`axo ${column}= -o pid -o args`);
+          await host.api("GET", `/containers/many/top?ps_args=${args}`);
+        }
+        if (host.denials.length > 0) break;
+        await sleep(1000);
+      }
+      await host.docker("rm", "--force", "many");
+    },
+    proof: sees,
   },
   {
     name: "docker export of a container that kept what it read",

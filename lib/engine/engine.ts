@@ -291,16 +291,20 @@ export function connectEngine(client: EngineClient): Engine {
 
     async stopForGood(id) {
       const path = `/containers/${encodeURIComponent(id)}`;
+      const setPolicy = () =>
+        api.change("POST", `${path}/update`, { RestartPolicy: { Name: "no" } });
       // Side by side: each may have to wait for the container's lock.
-      const [update, stop] = await Promise.allSettled([
-        api.change("POST", `${path}/update`, { RestartPolicy: { Name: "no" } }),
+      const [policy, stop] = await Promise.allSettled([
+        setPolicy(),
         api.change("POST", `${path}/stop?t=0`),
       ]);
       if (stop.status === "rejected") throw stop.reason;
-      // With --rm there is no restart policy, and none can be set.
-      const isRefused = update.status === "rejected" &&
-        update.reason instanceof EngineRefusal;
-      if (update.status === "rejected" && !isRefused) throw update.reason;
+      if (policy.status === "fulfilled") return;
+      if (!(policy.reason instanceof EngineRefusal)) throw policy.reason;
+      // With --rm there is no restart policy, and none can be set. Else the
+      // container ended meanwhile, and the engine took back what it had set
+      // (`update` in moby's daemon/update.go).
+      if (policy.reason.status !== 409) await setPolicy();
     },
 
     async removeVolume(name, since, orMade) {

@@ -371,6 +371,21 @@ Deno.test("engine: a container is stopped for good", async () => {
   });
   await engine.stopForGood("1d");
   assertEquals(sent.length, 2);
+  // It ended under the first try.
+  const statuses = [500, 204];
+  const tries: string[] = [];
+  const ended = connectEngine(clientWith(({ path }) => {
+    if (path === "/_ping") return { apiVersion: "1.41" };
+    if (!path.endsWith("/update")) return { status: 204 };
+    tries.push(path);
+    return { status: statuses.shift() ?? 500, body: '{"message":"no"}' };
+  }));
+  await ended.stopForGood("1d");
+  assertEquals(tries.length, 2);
+  assertEquals(
+    await problem(ended.stopForGood("1d")),
+    "POST /containers/1d/update gave HTTP 500: no",
+  );
   assertEquals(
     await problem(doing(500).engine.stopForGood("1d")),
     "POST /containers/1d/stop?t=0 gave HTTP 500: no",

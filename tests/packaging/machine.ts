@@ -17,15 +17,18 @@ import {
   sleep,
   which,
 } from "../helpers/programs.ts";
+import { unless } from "../helpers/unless.ts";
 import { rootFileSystem } from "../engine/images.ts";
 import { type Answer, exchange, request } from "../engine/raw_http.ts";
 import { assert, assertEquals } from "../engine/verdict.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const TREE = `${STORE}/systemd12`;
+const TREE = `${STORE}/machine12`;
 const PACKAGES = [
   ...["systemd", "systemd-sysv", "dbus", "procps", "iproute2"],
   ...["docker.io", "busybox-static"],
+  // For Ansible's modules, and in front of the engine.
+  ...["python3", "haproxy"],
 ];
 
 export const PLUGIN = "docker-policy-plugin";
@@ -52,6 +55,8 @@ export async function whyNoMachine(): Promise<string | undefined> {
     return `no namespaces, or no version 2 of control groups, to be had: ${stderr.trim()}`;
   }
 }
+
+const noMachine = await whyNoMachine();
 
 /**
  * Boots the machine for each line on stdin, once the one before has ended;
@@ -154,7 +159,11 @@ export class Machine {
     const units = `${machine.dir}/upper/etc/systemd/system`;
     await Deno.mkdir(units, { recursive: true });
     for (
-      const unit of ["console-getty.service", "getty.target", "timers.target"]
+      const unit of [
+        ...["console-getty.service", "getty.target", "timers.target"],
+        // Debian's own, which has nothing to do here.
+        "haproxy.service",
+      ]
     ) {
       await Deno.symlink("/dev/null", `${units}/${unit}`);
     }
@@ -188,7 +197,7 @@ export class Machine {
 
   /** Has systemd end everything in its order, and the machine with it. */
   async shutDown(): Promise<void> {
-    const pid = await this.#pid();
+    const pid = await this.pid();
     await this.run("systemctl", "poweroff");
     for (let tries = 0; await exists(`/proc/${pid}`); tries++) {
       if (tries === 300) throw new Error("the machine does not shut down");
@@ -199,7 +208,7 @@ export class Machine {
   /** Runs a command in it. */
   async run(...args: string[]): Promise<Result> {
     return await command(
-      ...["nsenter", `--target=${await this.#pid()}`, "--mount", "--pid"],
+      ...["nsenter", `--target=${await this.pid()}`, "--mount", "--pid"],
       ...["--uts", "--ipc", "--net", "--cgroup", "--root", "--wd"],
       ...["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"],
       ...args,
@@ -278,7 +287,8 @@ export class Machine {
     await this.#process.status;
   }
 
-  async #pid(): Promise<string> {
+  /** Its process 1, as this machine counts it. */
+  async pid(): Promise<string> {
     const text = await Deno.readTextFile(`${this.dir}/run/pid`)
       .catch(() => "");
     // No process has this one, so that what is done with it fails.
@@ -423,3 +433,53 @@ export async function guards(machine: Machine): Promise<void> {
 /** The service's process; "0" if it does not run. */
 export const mainPid = (machine: Machine) =>
   machine.property(`${PLUGIN}.service`, "MainPID");
+
+/** Whether a unit runs, as systemd says it. */
+export const isActive = (machine: Machine, unit: string) =>
+  machine.property(unit, "ActiveState");
+
+/**
+ * A step of the test, with why it can't run here; the journal is shown if it
+ * fails.
+ */
+export type Step = (
+  name: string,
+  body: () => void | Promise<void>,
+  skip?: string,
+) => Promise<void>;
+
+/**
+ * A test on a machine of its own, which has the plugin's sources and is booted.
+ *
+ * @param name The test's name.
+ * @param body Its steps.
+ * @param missing Why it can't run here; undefined if it can, as far as it needs
+ *   more than the machine.
+ */
+export function machineTest(
+  name: string,
+  body: (step: Step, machine: Machine) => Promise<void>,
+  missing?: string,
+): void {
+  Deno.test(unless(missing ?? noMachine, {
+    name,
+    // nsenter and the like live on from step to step.
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async (t) => {
+      const machine = await Machine.make();
+      const step: Step = async (name, body, skip) => {
+        if (await t.step(unless(skip, { name, fn: body })) || skip) return;
+        const { stdout } = await machine.run("journalctl", "-n", "60");
+        console.error(`the journal after "${name}":\n${stdout}`);
+      };
+      try {
+        await putSources(machine);
+        await machine.boot();
+        await body(step, machine);
+      } finally {
+        await machine.remove();
+      }
+    },
+  }));
+}

@@ -9,6 +9,7 @@
  */
 import project from "../deno.json" with { type: "json" };
 import { elfProblem } from "./elf.ts";
+import { lockOfExecutable } from "./packages.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const THIS_MACHINE = Deno.build.target;
@@ -83,15 +84,21 @@ async function compile({ target, output }: Wish): Promise<void> {
   if (base) checkBase(base, target);
   const main = `${ROOT}main.ts`;
   const config = `${ROOT}deno.json`;
-  // The lock file is checked here and not below: `deno compile` puts every
-  // package of a lock file into the executable, those of the tests too.
-  const missing = await deno("cache", "--quiet", "--config", config, main);
+  // All packages are there, and are those of the lock file.
+  const missing = await deno(
+    ...["cache", "--quiet", "--config", config, "--frozen", main],
+  );
   if (missing) fail(missing);
+  // `deno compile` puts every package of a lock file into the executable, so
+  // it is given one without those of the tests and tools.
+  const lock = await Deno.makeTempFile({ prefix: "dpp-", suffix: ".lock" });
+  await Deno.writeTextFile(lock, await lockOfExecutable());
   const problem = await deno(
-    ...["compile", "--quiet", "--config", config, "--no-lock"],
+    ...["compile", "--quiet", "--config", config, "--lock", lock, "--frozen"],
     ...permissions(),
     ...["--target", target, "--output", output, main],
   );
+  await Deno.remove(lock);
   if (!problem) return;
   const release = Deno.version.deno;
   fail(

@@ -1,6 +1,7 @@
 /**
- * `deno task dist [--target TRIPLE] [--executable FILE] [-o DIR]`: makes the
- * tarballs, with SHA256SUMS beside them.
+ * `deno task dist [--target TRIPLE] [--executable FILE] [--sign KEY] [-o DIR]`:
+ * makes the tarballs; beside them, lists of what the executables consist of, and
+ * SHA256SUMS.
  *
  * Without `--target` there is one for each kind of host. If an executable can't
  * be made here, its host is named and left out. The same content makes the same
@@ -8,9 +9,11 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { parseArgs } from "@std/cli";
 import project from "../deno.json" with { type: "json" };
 import { elfProblem } from "./elf.ts";
+import { makeSbom } from "./sbom.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -20,29 +23,40 @@ export const TARGETS = [
   "aarch64-unknown-linux-gnu",
 ];
 
+/** The man pages, as man/ has them. */
+const MAN_PAGES = ["docker-policy-plugin.8", "docker-policy-plugin.toml.5"];
+
 /**
- * What is packed beside the executable and the man page: its place here, and
- * its place in the tarball.
+ * What is packed beside the executable, its list and the man pages: its place
+ * here, and its place in the tarball.
  */
-const FILES = {
+const FILES: Record<string, string> = {
   "LICENSE": "LICENSE",
   "README.md": "README.md",
   "CHANGELOG.md": "CHANGELOG.md",
   "SECURITY.md": "SECURITY.md",
   ...Object.fromEntries(
-    ["docs", "examples"].flatMap((directory) =>
-      [...Deno.readDirSync(ROOT + directory)].map(({ name }) =>
-        `${directory}/${name}`
-      )
-    ).map((path) => [path, path]),
+    ["docs", "examples"].flatMap(filesBelow).map((path) => [path, path]),
   ),
   "systemd/docker-policy-plugin.service":
     "systemd/docker-policy-plugin.service",
   "systemd/docker-policy-plugin.socket": "systemd/docker-policy-plugin.socket",
   "packaging/docker-policy-plugin.toml": "docker-policy-plugin.toml",
   "packaging/docker-policy-plugin.sysconfig": "docker-policy-plugin.sysconfig",
+  ...Object.fromEntries(
+    ["packaging/ansible", "packaging/haproxy"].flatMap(filesBelow)
+      .map((path) => [path, path.replace("packaging/", "")]),
+  ),
   "packaging/prometheus/alerts.yml": "prometheus/alerts.yml",
 };
+
+/** The files of a directory of this checkout, and of those in it. */
+function filesBelow(directory: string): string[] {
+  return [...Deno.readDirSync(ROOT + directory)].flatMap((entry) => {
+    const path = `${directory}/${entry.name}`;
+    return entry.isDirectory ? filesBelow(path) : [path];
+  });
+}
 
 /** What the command line of this tool and of `rpm.ts` says. */
 export interface Wish {
@@ -50,6 +64,8 @@ export interface Wish {
   target?: string;
   /** An executable to pack; by default one is compiled. */
   executable?: string;
+  /** The key to sign with, as gpg names it; by default nothing is signed. */
+  sign?: string;
   /** Where the result goes. */
   output: string;
 }
@@ -68,9 +84,10 @@ export class Unmakeable extends Error {}
  */
 export function readWish(args: string[], task: string): Wish {
   const usage =
-    `usage: deno task ${task} [--target TRIPLE] [--executable FILE] [-o DIR]`;
+    `usage: deno task ${task} [--target TRIPLE] [--executable FILE] ` +
+    "[--sign KEY] [-o DIR]";
   const parsed: Record<string, string | undefined> = parseArgs(args, {
-    string: ["target", "executable", "output"],
+    string: ["target", "executable", "sign", "output"],
     alias: { o: "output" },
     default: { output: `${ROOT}dist` },
     unknown: (arg: string) => {
@@ -78,7 +95,11 @@ export function readWish(args: string[], task: string): Wish {
       Deno.exit(2);
     },
   });
-  const { target, executable, output } = parsed;
+  const { target, executable, sign, output } = parsed;
+  if (sign === "") {
+    console.error(`${task}: --sign: name a key that gpg has\n${usage}`);
+    Deno.exit(2);
+  }
   if (target !== undefined && !TARGETS.includes(target)) {
     console.error(`${task}: --target is one of ${TARGETS.join(", ")}`);
     Deno.exit(2);
@@ -86,6 +107,7 @@ export function readWish(args: string[], task: string): Wish {
   return {
     target: target ?? (executable ? Deno.build.target : undefined),
     executable,
+    sign,
     output: output as string,
   };
 }
@@ -131,7 +153,8 @@ export async function run(
 }
 
 /**
- * Makes the tarball for one kind of host.
+ * Makes the tarball for one kind of host, and beside it `NAME.cdx.json`, the
+ * list of what its executable consists of, which is in the tarball, too.
  *
  * @param target The kind of host, as Deno names it.
  * @param output The directory that it goes to.
@@ -149,23 +172,28 @@ export async function makeTarball(
   const temporary = await Deno.makeTempDir({ prefix: "dpp-dist-" });
   try {
     const dir = `${temporary}/${name}`;
-    for (const each of ["docs", "examples", "prometheus", "systemd"]) {
-      await Deno.mkdir(`${dir}/${each}`, { recursive: true });
-    }
     for (const [from, to] of Object.entries(FILES)) {
+      await Deno.mkdir(dirname(`${dir}/${to}`), { recursive: true });
       await Deno.copyFile(ROOT + from, `${dir}/${to}`);
       await Deno.chmod(`${dir}/${to}`, 0o644);
     }
-    await run([
-      ...["go-md2man", "-in", `${ROOT}man/${project.name}.8.md`],
-      ...["-out", `${dir}/${project.name}.8`],
-    ]);
+    for (const page of MAN_PAGES) {
+      await run([
+        ...["go-md2man", "-in", `${ROOT}man/${page}.md`],
+        ...["-out", `${dir}/${page}`],
+      ]);
+    }
     const program = `${dir}/${project.name}`;
     if (executable) await Deno.copyFile(executable, program);
     else await compile(target, program);
     await Deno.chmod(program, 0o755);
+    const sbom = await makeSbom(program, Number(time)).catch((error: Error) => {
+      throw new Unmakeable(error.message);
+    });
 
     await Deno.mkdir(output, { recursive: true });
+    await Deno.writeTextFile(`${dir}/${project.name}.cdx.json`, sbom);
+    await Deno.writeTextFile(`${output}/${name}.cdx.json`, sbom);
     const tarball = `${output}/${name}.tar.gz`;
     await run([
       ...["tar", "--create", "--use-compress-program=gzip -n"],
@@ -231,13 +259,24 @@ export async function sourceTime(): Promise<string> {
 /**
  * Writes the checksums of all packages in a directory.
  *
- * @param dir The directory; SHA256SUMS in it is replaced.
+ * @param dir The directory; SHA256SUMS in it, and its signature SHA256SUMS.asc,
+ *   are replaced.
+ * @param key The key that gpg signs them with; by default they aren't signed.
+ * @throws {Unmakeable} If they can't be signed.
  */
-export async function writeChecksums(dir: string): Promise<void> {
+export async function writeChecksums(dir: string, key?: string): Promise<void> {
   const names = [...Deno.readDirSync(dir)].map(({ name }) => name)
-    .filter((name) => /\.(tar\.gz|rpm)$/.test(name)).sort();
+    .filter((name) => /\.(tar\.gz|rpm|cdx\.json)$/.test(name)).sort();
   const sums = await run(["sha256sum", "--", ...names], { cwd: dir });
-  await Deno.writeTextFile(`${dir}/SHA256SUMS`, sums);
+  const file = `${dir}/SHA256SUMS`;
+  await Deno.writeTextFile(file, sums);
+  // One of other checksums is worth nothing.
+  await Deno.remove(`${file}.asc`).catch(() => {});
+  if (key === undefined) return;
+  await run([
+    ...["gpg", "--batch", "--local-user", key, "--digest-algo", "SHA256"],
+    ...["--armor", "--detach-sign", file],
+  ]);
 }
 
 /**
@@ -248,6 +287,23 @@ export async function writeChecksums(dir: string): Promise<void> {
 export function tell(file: string): void {
   const size = Math.round(Deno.statSync(file).size / 1e6);
   console.log(`${file.replace(ROOT, "")}: ${size} MB`);
+}
+
+/**
+ * Waits for something; ends the program with the reason if it can't be made.
+ *
+ * @param task The task's name, for the message.
+ * @param work What to wait for.
+ * @returns What comes of it.
+ */
+export async function orExit<T>(task: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof Unmakeable)) throw error;
+    console.error(`${task}: ${error.message}`);
+    Deno.exit(1);
+  }
 }
 
 async function main(): Promise<void> {
@@ -269,7 +325,7 @@ async function main(): Promise<void> {
     }
   }
   if (made === 0) Deno.exit(1);
-  await writeChecksums(wish.output);
+  await orExit("dist", writeChecksums(wish.output, wish.sign));
 }
 
 if (import.meta.main) await main();

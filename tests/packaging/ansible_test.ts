@@ -12,11 +12,11 @@ import {
   executable,
   guards,
   isActive,
-  loadBusybox,
   type Machine,
   machineTest,
   mainPid,
   PLUGIN,
+  putImage,
   type Step,
   WITH_VOLUME,
 } from "./machine.ts";
@@ -243,7 +243,7 @@ async function playRole(
   };
   await machine.write(DAEMON, JSON.stringify(before));
   await machine.must("systemctl", "restart", "docker");
-  await loadBusybox(machine);
+  await putImage(machine);
   const engine = await enginePid();
   let package_ = await tarball("1.0.0");
   const settings = {

@@ -50,7 +50,10 @@ export async function makeRpm(
         "\n%changelog\n" +
         changelog(await Deno.readTextFile(`${ROOT}CHANGELOG.md`)),
     );
-    const url = await homepage();
+    const url = homepage(
+      await run(["git", "remote", "get-url", "origin"], { cwd: ROOT })
+        .catch(() => ""),
+    );
     await run([
       ...["rpmbuild", "-bb", "--quiet", "--target", arch],
       ...["--define", `project_version ${project.version}`],
@@ -89,19 +92,17 @@ export async function signRpm(file: string, key: string): Promise<void> {
 }
 
 /**
- * Where this project is to be found: where the checkout was cloned from.
+ * Gives the page of a project that was cloned from somewhere.
  *
- * @returns An address without the name or password of a user; undefined if that
- *   is no place of the web.
+ * @param origin Where from, as git has it.
+ * @returns An address without a user's name or password; undefined if that is no
+ *   place of the web.
  */
-async function homepage(): Promise<string | undefined> {
-  const origin = (await run(["git", "remote", "get-url", "origin"], {
-    cwd: ROOT,
-  }).catch(() => "")).trim().replace(/\.git$/, "");
-  const found =
-    /^(?:https:\/\/(?:[^/@]*@)?|(?:ssh:\/\/)?git@)([\w.-]+)[:/](.+)$/
-      .exec(origin);
-  return found ? `https://${found[1]}/${found[2]}` : undefined;
+export function homepage(origin: string): string | undefined {
+  const [, host, path] =
+    /^(?:https:\/\/(?:[^/]*@)?|(?:ssh:\/\/)?git@)([\w.-]+)[:/](\S+?)(?:\.git)?$/
+      .exec(origin.trim()) ?? [];
+  return host && `https://${host}/${path}`;
 }
 
 async function main(): Promise<void> {

@@ -31,7 +31,16 @@ const noTools = noAnsible ?? await whyNo({
   "go-md2man": "go-md2man",
   tar: "tar",
   gzip: "gzip",
-});
+}) ?? await whyNoConnection();
+
+/** Ansible's way into a machine's namespaces comes with a collection. */
+async function whyNoConnection(): Promise<string | undefined> {
+  const { code } = await run(
+    ["ansible-doc", "-t", "connection", "community.docker.nsenter"],
+    { env: { LC_ALL: "C.UTF-8" } },
+  );
+  if (code !== 0) return "no collection community.docker: install ansible";
+}
 
 /** Runs one of Ansible's programs in a directory, with the role. */
 async function ansible(dir: string, command: string[]) {

@@ -1,6 +1,8 @@
 /** What the tools that make the packages say if they can't. */
 
 import project from "../../deno.json" with { type: "json" };
+import { homepage } from "../../tools/rpm.ts";
+import { changelog } from "../../tools/rpm_changelog.ts";
 import { assert, assertEquals } from "../engine/verdict.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -104,5 +106,53 @@ toolTest("compile says what is wrong with DENORT_BIN", async (dir) => {
   assertEquals(
     (await tool("compile", args, { DENORT_BIN: base })).stderr,
     `compile: DENORT_BIN=${base} is no ELF executable: ${advice}\n`,
+  );
+});
+
+Deno.test("the RPM's URL is where the checkout was cloned from", () => {
+  const page = "https://git.example.com/group/plugin";
+  const cases: [string, string | undefined][] = [
+    [`${page}\n`, page],
+    [`${page}.git`, page],
+    ["https://me:secret@git.example.com/group/plugin.git", page],
+    ["https://token@git.example.com/group/plugin", page],
+    ["git@git.example.com:group/plugin.git", page],
+    ["ssh://git@git.example.com/group/plugin.git", page],
+    ["/srv/git/plugin.git", undefined],
+    ["", undefined],
+  ];
+  for (const [origin, url] of cases) assertEquals(homepage(origin), url);
+});
+
+Deno.test("the RPM's changelog is CHANGELOG.md's, as rpm writes it", () => {
+  const markdown = `# Changelog
+
+## [Unreleased]
+
+### Added
+
+- Not yet.
+
+## [1.1.0] - 2026-12-01
+
+### Fixed
+
+- **\`100%\`** of [something](docs/x.md), told in so many words that a line of it
+  is too long.
+- More.
+
+## [1.0.0] - 2026-11-25
+
+- The first.
+`;
+  assertEquals(
+    changelog(markdown),
+    `* Tue Dec 01 2026 the authors of ${project.name} - 1.1.0-1
+- 100%% of something, told in so many words that a line of it is too long.
+- More.
+
+* Wed Nov 25 2026 the authors of ${project.name} - 1.0.0-1
+- The first.
+`,
   );
 });

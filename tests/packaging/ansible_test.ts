@@ -3,6 +3,7 @@
  * that is refused, and back.
  */
 
+import { parseConfig } from "../../lib/config/load.ts";
 import { makeTarball } from "../../tools/dist.ts";
 import { run, sleep, whyNo } from "../helpers/programs.ts";
 import { unless } from "../helpers/unless.ts";
@@ -155,6 +156,55 @@ ansibleTest("ansible: a broken daemon.json is left as it is", async (dir) => {
     assert(said.includes(problem), said);
   }
 });
+
+ansibleTest(
+  "ansible: settings for some users are tried out too",
+  async (dir) => {
+    const template =
+      `${ROLES}/docker_policy_plugin/templates/${PLUGIN}.toml.j2`;
+    await Deno.writeTextFile(
+      `${dir}/vars.json`,
+      JSON.stringify({
+        docker_policy_plugin_enforce: false,
+        docker_policy_plugin_settings: {
+          volumes: { "allow-bind": [] },
+          for: {
+            ops: {
+              group: ["ops"],
+              volumes: { "allow-bind": ["/srv/"], enforce: true },
+              privileges: null,
+            },
+          },
+        },
+      }),
+    );
+    const { code, stdout, stderr } = await ansible(dir, [
+      ...["ansible", "localhost", "-i", "localhost,", "--connection=local"],
+      ...["-e", "@vars.json", "-m", "template"],
+      ...["-a", `src=${template} dest=${dir}/settings.toml`],
+    ]);
+    assertEquals(code, 0, stdout + stderr);
+    const text = await Deno.readTextFile(`${dir}/settings.toml`);
+    assertEquals(text.split("\n").slice(1), [
+      "",
+      "[volumes]",
+      "enforce = false",
+      "allow-bind = []",
+      "",
+      "[for.ops]",
+      'group = ["ops"]',
+      "",
+      "[for.ops.volumes]",
+      "enforce = true",
+      'allow-bind = ["/srv/"]',
+      "",
+      "[for.ops.privileges]",
+      "enforce = false",
+      "",
+    ]);
+    parseConfig("settings.toml", text);
+  },
+);
 
 /** What `ansible-playbook` said of a run of the role, and its last line. */
 interface Played {

@@ -10,7 +10,7 @@
  * @module
  */
 import { unless } from "../../helpers/unless.ts";
-import type { DockerdOptions } from "../dockerd.ts";
+import { type DockerdOptions, engineMajor } from "../dockerd.ts";
 import { engineTest, type Harness } from "../harness.ts";
 import { assert } from "../verdict.ts";
 import { Host } from "./host.ts";
@@ -34,6 +34,8 @@ export interface Way {
   readonly closed?: string;
   /** Keys for `[privileges]`, if it is closed by them and not by default. */
   readonly keys?: string;
+  /** Whether the client keeps the denial to itself. */
+  readonly isQuiet?: boolean;
   /** Why the plugin does not close it, and what does. */
   readonly open?: Reason;
 }
@@ -69,8 +71,10 @@ export interface EscapeOptions extends DockerdOptions {
   prepare?: (host: Host) => Promise<void>;
 }
 
-/** They take six minutes of an engine. */
-const BY_HAND = "tried by hand: ESCAPES=1";
+/** They take six minutes of an engine, so that one generation tries them. */
+const ELSEWHERE = Deno.env.has("ESCAPES") || await engineMajor() === 28
+  ? undefined
+  : "tried with ENGINE=28, and elsewhere by hand: ESCAPES=1";
 
 /**
  * Registers the test of a family of ways.
@@ -99,7 +103,7 @@ export function escapeTest(
     } finally {
       await host.remove();
     }
-  }, { ...options, skip: Deno.env.has("ESCAPES") ? undefined : BY_HAND });
+  }, { ...options, skip: ELSEWHERE });
 }
 
 /** The strictest settings that still allow a bind mount. */
@@ -160,7 +164,7 @@ async function tryGuarded(
       const led = await way.proof(host);
       await clean();
       assert(!led, `it led to the host: ${host.output}`);
-      if (way.closed) return;
+      if (way.closed || way.isQuiet) return;
       assert(host.denials.length > 0, `not refused: ${host.output}`);
       for (const denial of host.denials) {
         assert(DENIAL.test(denial), denial);

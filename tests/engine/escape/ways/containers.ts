@@ -133,7 +133,8 @@ export const CONTAINERS: readonly Way[] = [
     name: "docker top with a column that seems to be the PID",
     sources: ["moby daemon/top_unix.go"],
     cannot: async (host) =>
-      await host.onHost("ps").then(() => undefined, () => NO_PS),
+      await host.onHost("sh", "-c", "command -v ps")
+        .then(() => undefined, () => NO_PS),
     attempt: async (host) => {
       // The age or size of some process of the host is a number of one of these.
       const many = "i=0; while [ $i -lt 900 ]; do sleep 900 & i=$((i+1)); " +

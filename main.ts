@@ -32,7 +32,7 @@ import {
 } from "./lib/config/warnings.ts";
 import { engineEndpoint } from "./lib/engine/address.ts";
 import { EngineError } from "./lib/engine/error.ts";
-import { type Log, openLog } from "./lib/log.ts";
+import { type Log, openLog, STANDARD_ERROR } from "./lib/log.ts";
 import { Metrics, type Standing } from "./lib/metrics.ts";
 import { listen, ListenError } from "./lib/server/listen.ts";
 import { type Monitor, serveMonitor } from "./lib/server/monitor.ts";
@@ -86,6 +86,7 @@ async function serve(args: Args): Promise<void> {
   } catch (error) {
     if (isForTheAdministrator(error)) logLines(error.message, log.error);
     else log.error(String(error instanceof Error ? error.stack : error));
+    await STANDARD_ERROR.written();
     Deno.exit(1);
   }
   keepRunning(log);
@@ -224,6 +225,7 @@ async function stop(close: () => Promise<void>, log: Log): Promise<void> {
   setTimeout(() => Deno.exit(0), STOP_TIME);
   await close();
   log.info("stopped");
+  await STANDARD_ERROR.written();
   Deno.exit(0);
 }
 

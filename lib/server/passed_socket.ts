@@ -8,7 +8,7 @@ import { delay } from "@std/async";
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Log } from "../log.ts";
+import { type Log, STANDARD_ERROR } from "../log.ts";
 import { watchHearing } from "./hearing.ts";
 import { type Listener, ListenError } from "./listener.ts";
 import type { PluginHandler, PluginRequest } from "./plugin.ts";
@@ -97,7 +97,7 @@ export async function listenOnDescriptor(
       "the socket that systemd passed accepts no connections any more: ending, " +
         "so that systemd passes it again",
     );
-    Deno.exit(1);
+    STANDARD_ERROR.written().then(() => Deno.exit(1));
   });
   return {
     where: "the socket that systemd passed",

@@ -61,6 +61,38 @@ async function activate(socket: string): Promise<string> {
 
 const IMPLEMENTS = '{"Implements":["authz"]}';
 
+/** Runs a command whose log goes into a pipe that nobody reads. */
+const UNREAD = ["sh", "-c", 'mkfifo "$0" && exec "$@" 2<>"$0"'];
+
+for (const { kind, command, skip } of plugins) {
+  socketTest(`${kind}: a log that nobody reads`, async (dir, start) => {
+    const socket = `${dir}/plugin.sock`;
+    const plugin = start([
+      ...[...UNREAD, `${dir}/log`],
+      ...[...command, ...argsFor(socket)],
+    ]);
+    await connectTo(socket);
+    const refused = request("POST", "/AuthZPlugin.AuthZReq", {
+      body: {
+        User: "x".repeat(1000),
+        RequestMethod: "POST",
+        RequestUri: "/containers/create",
+        RequestHeaders: { "Content-Type": "application/json" },
+        RequestBody: btoa('{"Image":"x","Volumes":{"/x":{}}}'),
+      },
+    });
+    // More than a pipe holds.
+    for (let calls = 0; calls < 200; calls += 20) {
+      await Promise.all(Array.from({ length: 20 }, async () => {
+        const [{ body }] = await exchange(socket, refused);
+        assert(body.includes('"Allow":false'), body);
+      }));
+    }
+    plugin.signal("SIGTERM");
+    assertEquals((await plugin.ended()).code, 0);
+  }, skip);
+}
+
 for (const { kind, command, skip } of plugins) {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     socketTest(

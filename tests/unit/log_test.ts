@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { type Log, type LogOptions, openLog } from "../../lib/log.ts";
+import {
+  LineWriter,
+  type Log,
+  type LogOptions,
+  openLog,
+} from "../../lib/log.ts";
 
 /** What is written while a log is used. */
 function written(options: Partial<LogOptions>, use: (log: Log) => void) {
@@ -133,4 +138,65 @@ Deno.test("log: JSON, an object an event", () => {
       .join("").includes("\n"),
     false,
   );
+});
+
+/** What takes no line until somebody reads. */
+class Pipe {
+  text = "";
+  #reader = Promise.withResolvers<void>();
+
+  read(): void {
+    this.#reader.resolve();
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    await this.#reader.promise;
+    // Not more than that at once.
+    const part = bytes.subarray(0, 100);
+    this.text += new TextDecoder().decode(part);
+    return part.length;
+  }
+}
+
+Deno.test("log: whoever does not read it stops nobody", async () => {
+  const pipe = new Pipe();
+  const writer = new LineWriter(pipe);
+  const log = openLog(
+    { debug: false, journal: true, format: "text" },
+    writer.write,
+  );
+  const line = "x".repeat(1020);
+  for (let count = 0; count < 1030; count++) log.info(line);
+  await writer.written();
+  assertEquals(pipe.text, "");
+  pipe.read();
+  await writer.written();
+  log.info("at last");
+  await writer.written();
+  const lines = pipe.text.split("\n");
+  assertEquals(lines.filter((each) => each === `<6>${line}`).length, 1024);
+  assertEquals(lines.slice(1024), [
+    "<4>6 lines of the log were lost",
+    "<6>at last",
+    "",
+  ]);
+});
+
+Deno.test("log: a disk that is full for a while loses no other line", async () => {
+  const written: string[] = [];
+  let isFull = true;
+  const writer = new LineWriter({
+    write(bytes) {
+      if (isFull) return Promise.reject(new Error("No space left on device"));
+      written.push(new TextDecoder().decode(bytes));
+      return Promise.resolve(bytes.length);
+    },
+  });
+  writer.write("lost");
+  await writer.written();
+  isFull = false;
+  writer.write("a");
+  writer.write("b");
+  await writer.written();
+  assertEquals(written, ["a\n", "b\n"]);
 });

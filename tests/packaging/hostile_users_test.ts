@@ -346,7 +346,18 @@ class Siege {
   }
 
   async #step(name: string, body: () => void | Promise<void>): Promise<void> {
-    if (await this.#t.step(name, async () => await body())) return;
+    let why: unknown;
+    const isPassed = await this.#t.step(name, async () => {
+      try {
+        await body();
+      } catch (error) {
+        why = error;
+        throw error;
+      }
+    });
+    if (isPassed) return;
+    // Not only when all is over.
+    console.error(why);
     const { stdout } = await this.#machine.run(
       ...["journalctl", "-n", "60", "-u", PLUGIN, "-u", "docker"],
     );

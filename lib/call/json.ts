@@ -96,8 +96,8 @@ function parse(text: string): Json {
 }
 
 /**
- * Counts the keys in a text, if it is JSON: each has a colon behind it. This runs
- * before the text is parsed, so that the parser never has to go deep.
+ * Counts the keys in a text, if it is JSON: each has a colon behind it. This
+ * runs before the text is parsed, so that the parser never has to go deep.
  */
 function scan(text: string): number {
   let depth = 0;
@@ -124,7 +124,9 @@ function scan(text: string): number {
   return keys;
 }
 
-/** Counts the keys that are left when of repeated ones only the last is kept. */
+/**
+ * Counts the keys that are left when of repeated ones only the last is kept.
+ */
 function countKeys(value: Json): number {
   let keys = 0;
   const waiting = [value];

@@ -373,7 +373,9 @@ function validName(domain: string, path: string): boolean {
     path.split("/").every((part) => COMPONENT.test(part));
 }
 
-/** The engine's error for a digest: `Digest.Validate` in go-digest's digest.go. */
+/**
+ * The engine's error for a digest: `Digest.Validate` in go-digest's digest.go.
+ */
 function digestFault(digest: string): string | undefined {
   const [algorithm, encoded] = cut(digest, ":");
   if (!encoded) return "invalid checksum digest format";

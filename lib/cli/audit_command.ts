@@ -1,6 +1,6 @@
 /**
- * `audit`: what is on this host that the settings would refuse? (The audit log is
- * something else: lib/audit.ts.)
+ * `audit`: what is on this host that the settings would refuse? (The audit log
+ * is something else: lib/audit.ts.)
  *
  * @module
  */
@@ -54,8 +54,8 @@ const PASSED_ON = ["config", "host", "cert-path"];
  * not be looked at.
  *
  * @param words The words behind `audit`.
- * @returns The exit status: 0 if nothing was found, 1 if something was, 2 if not
- *   everything could be looked at.
+ * @returns The exit status: 0 if nothing was found, 1 if something was, 2 if
+ *   not everything could be looked at.
  * @throws {UsageError} If the words can't be followed.
  */
 export async function auditHost(words: readonly string[]): Promise<number> {

@@ -67,8 +67,8 @@ function align(rows: readonly (readonly string[])[]): string[] {
  * Writes what was found as JSON.
  *
  * @param survey What was found.
- * @returns The text. Names are in it as they are; what must not reach a terminal
- *   is escaped the way JSON does.
+ * @returns The text. Names are in it as they are; what must not reach a
+ *   terminal is escaped the way JSON does.
  */
 export function jsonOf({ found, unchecked, checked }: Survey): string {
   const findings = found.map((each) => ({

@@ -1,6 +1,7 @@
 /**
- * What a host has that the settings would refuse. The lines that decide on calls
- * and containers judge it, so that nothing is told here that they would not say.
+ * What a host has that the settings would refuse. The lines that decide on
+ * calls and containers judge it, so that nothing is told here that they would
+ * not say.
  *
  * @module
  */
@@ -77,8 +78,8 @@ interface Item {
 }
 
 /**
- * Looks at all containers, services and images, as nobody's who is exempt or has
- * other settings than everybody.
+ * Looks at all containers, services and images, as nobody's who is exempt or
+ * has other settings than everybody.
  *
  * @param options The settings, and the engine.
  * @returns What the policies have against them. What vanishes meanwhile is left
@@ -255,8 +256,8 @@ function pullOf(name: string): AuthzRequest {
 }
 
 /**
- * An image's tags, and its digests in repositories of which it has no tag: it was
- * pulled by the digest alone then.
+ * An image's tags, and its digests in repositories of which it has no tag: it
+ * was pulled by the digest alone then.
  */
 function namesOf({ repoTags, repoDigests }: ListedImage): string[] {
   // Engines before 25 say so if there is none.

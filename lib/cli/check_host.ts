@@ -33,8 +33,8 @@ export interface HostCheck {
 }
 
 /**
- * Looks whether users get around the settings by what the engine or a proxy before
- * it leaves open.
+ * Looks whether users get around the settings by what the engine or a proxy
+ * before it leaves open.
  *
  * @param config The settings.
  * @param address Where users find the engine.
@@ -70,8 +70,8 @@ export async function checkHost(
 }
 
 /**
- * Warns if this host's engine is one that users get past by HTTP/2. Says nothing
- * of one that can't be asked, and wakes none that is stopped.
+ * Warns if this host's engine is one that users get past by HTTP/2. Says
+ * nothing of one that can't be asked, and wakes none that is stopped.
  *
  * @param config The settings.
  * @returns The warnings, a line each.

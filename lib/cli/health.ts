@@ -32,8 +32,8 @@ const PATIENCE = 5000;
 const ANSWER_LIMIT = 64 * 1024;
 
 /**
- * Prints how the plugin is on standard output, or on standard error why it can't
- * be asked.
+ * Prints how the plugin is on standard output, or on standard error why it
+ * can't be asked.
  *
  * @param words The words behind `health`.
  * @returns The exit status: 0 healthy, 1 unhealthy, 2 it can't be asked.

@@ -44,7 +44,9 @@ export interface Proxy extends AsyncDisposable {
   socket: string;
 }
 
-/** Before it, Node's server takes a path for any TCP port, open to everybody. */
+/**
+ * Before it, Node's server takes a path for any TCP port, open to everybody.
+ */
 const SERVES_PATHS = "2.8";
 
 const MIB = 1024 * 1024;

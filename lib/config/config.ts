@@ -30,7 +30,9 @@ export interface Exemptions {
 
 /** The keys that every section has. */
 export interface CommonKeys extends Exemptions {
-  /** Whether the policy refuses; otherwise it only logs what it would refuse. */
+  /**
+   * Whether the policy refuses; otherwise it only logs what it would refuse.
+   */
   readonly enforce: boolean;
 }
 
@@ -110,7 +112,9 @@ export const FOR_ALL: CommonKeys = {
   allowGroup: [],
 };
 
-/** What is in force without any file, and the defaults of these two sections. */
+/**
+ * What is in force without any file, and the defaults of these two sections.
+ */
 export const DEFAULTS = {
   volumes: {
     ...FOR_ALL,

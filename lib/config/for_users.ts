@@ -46,8 +46,8 @@ function whyNot(key: string, name: string, policy: string): string | undefined {
  *
  * @param document The file; what is wrong with it is added to its problems.
  * @param everybody The sections for everybody.
- * @returns The settings for some users, in the file's order, and what in them is
- *   without effect. They are worth something only if there are no problems.
+ * @returns The settings for some users, in the file's order, and what in them
+ *   is without effect. They are worth something only if there are no problems.
  */
 export function readForUsers(
   document: Document,

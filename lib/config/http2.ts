@@ -72,7 +72,8 @@ function dependents({ images, push, privileges }: Sections): string[] {
       ? ["[images]"]
       : []),
     ...(push?.blockRhel ? ["[push]"] : []),
-    // Builds reach the host's loopback. Where they are open, HTTP/2 adds nothing.
+    // Builds reach the host's loopback. Where they are open, HTTP/2 adds
+    // nothing.
     ...(closesBuilds && privileges ? ["[privileges]"] : []),
   ];
 }

@@ -29,11 +29,11 @@ import { parseToml } from "./toml.ts";
 /**
  * Reads the settings.
  *
- * A policy is on if its section is in the file. Without any file, the volume and
- * push policies are on for everybody.
+ * A policy is on if its section is in the file. Without any file, the volume
+ * and push policies are on for everybody.
  *
- * @param file The file to read; without one, {@link CONFIG_FILE}, and if that is
- *   missing {@link OLD_FILES}.
+ * @param file The file to read; without one, {@link CONFIG_FILE}, and if that
+ *   is missing {@link OLD_FILES}.
  * @param files Where those are, for tests.
  * @returns The settings, every key with its value or default.
  * @throws {ConfigError} If a file can't be read or followed.

@@ -18,8 +18,8 @@ const KEYS = ["whitelist", "blacklist", "defaultAllow"];
  *
  * @param file Its name, for messages.
  * @param text Its JSON.
- * @returns The settings. Builds and loads stay open, as they were; an import was
- *   always refused, since it names no image to pull.
+ * @returns The settings. Builds and loads stay open, as they were; an import
+ *   was always refused, since it names no image to pull.
  * @throws {ConfigError} With all that is wrong.
  */
 export function parseOldImages(file: string, text: string): Config {

@@ -1,7 +1,7 @@
 /**
- * The sections of the settings file: for each, what its keys are called, how they
- * are read, and how they are shown. A new key is added here, in `read…` and
- * `show…` of its section; its type is in `lib/policy`.
+ * The sections of the settings file: for each, what its keys are called, how
+ * they are read, and how they are shown. A new key is added here, in `read…`
+ * and `show…` of its section; its type is in `lib/policy`.
  *
  * @module
  */

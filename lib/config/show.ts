@@ -24,8 +24,8 @@ const LOGGED_ENTRIES = 8;
  *
  * @param config The settings.
  * @returns The sections that are on, under the names of the settings file;
- *   patterns as they were written. `from` is the file that a section comes from.
- *   `for` has the settings for some users, as far as they differ.
+ *   patterns as they were written. `from` is the file that a section comes
+ *   from. `for` has the settings for some users, as far as they differ.
  */
 export function showConfig(
   config: Config,
@@ -118,8 +118,8 @@ export function describeConfig(config: Config): string[] {
  * Says what is enforced, in a few words.
  *
  * @param config The settings.
- * @returns Which policies are enforced, and which are tried out; and which users
- *   have other settings.
+ * @returns Which policies are enforced, and which are tried out; and which
+ *   users have other settings.
  */
 export function summarizeConfig(config: Config): string {
   const those = (state: PolicyState) =>

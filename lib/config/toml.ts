@@ -23,7 +23,8 @@ const SHOWN_LINE = 30;
  *
  * @param file Its name, for messages.
  * @param text Its text.
- * @returns What it says. Repeated keys and wrong escapes are among its problems.
+ * @returns What it says. Repeated keys and wrong escapes are among its
+ *   problems.
  * @throws {ConfigError} If the text is no TOML for another reason: what comes
  *   behind such a mistake can't be told.
  */
@@ -45,8 +46,8 @@ type OpenTable = Map<string, Entry>;
 
 /**
  * A text, and what is wrong with it. The parser stops at the first mistake, but
- * an administrator wants to see all of them. So mistakes after which the rest is
- * still clear are noted, and taken out of the text for the next attempt.
+ * an administrator wants to see all of them. So mistakes after which the rest
+ * is still clear are noted, and taken out of the text for the next attempt.
  */
 class Source {
   readonly problems: Problem[] = [];
@@ -173,8 +174,8 @@ class Source {
   }
 
   /**
-   * Adds a value, with the tables that a dotted key stands for. Returns what the
-   * key means now: if it was there before, that stays.
+   * Adds a value, with the tables that a dotted key stands for. Returns what
+   * the key means now: if it was there before, that stays.
    */
   #add(table: OpenTable, keys: Key[], value: Value): Value["content"] {
     const [{ name, place }, ...rest] = keys;

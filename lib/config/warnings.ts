@@ -16,8 +16,8 @@ import {
 } from "./config.ts";
 
 /**
- * Finds settings that enforce nothing, what the file says without effect, and the
- * doors that stand open beside lists that refuse something.
+ * Finds settings that enforce nothing, what the file says without effect, and
+ * the doors that stand open beside lists that refuse something.
  *
  * @param config The settings.
  * @returns The warnings, a line each.
@@ -178,8 +178,8 @@ function readEntitlements(file: string): Record<string, unknown> {
 }
 
 /**
- * Finds policies that are enforced no more, or are off now, for everybody or for
- * the users of a `[for.NAME]`; and each `[for.NAME]` that is gone.
+ * Finds policies that are enforced no more, or are off now, for everybody or
+ * for the users of a `[for.NAME]`; and each `[for.NAME]` that is gone.
  *
  * @param before The settings that were in force.
  * @param after The settings that are in force now.

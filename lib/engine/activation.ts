@@ -3,12 +3,13 @@ export type Systemctl = (...words: string[]) => Promise<string>;
 
 /**
  * Asks systemd for the service behind a socket that it listens on, such as
- * `docker.socket`: a connection would start a service that somebody has stopped.
+ * `docker.socket`: a connection would start a service that somebody has
+ * stopped.
  *
  * @param path The engine's socket.
  * @param systemctl Runs `systemctl`.
- * @returns Whether the service is up; unknown without systemd, or if it does not
- *   listen on that socket.
+ * @returns Whether the service is up; unknown without systemd, or if it does
+ *   not listen on that socket.
  */
 export async function serviceState(
   path: string,

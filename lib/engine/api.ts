@@ -1,6 +1,6 @@
 /**
- * The engine's API: questions at a version that both sides know, and their answers
- * as JSON.
+ * The engine's API: questions at a version that both sides know, and their
+ * answers as JSON.
  *
  * @module
  */
@@ -17,10 +17,14 @@ import { EngineError, EngineRefusal } from "./error.ts";
 /** The newest API version whose answers are known here. */
 const NEWEST_API = "1.51";
 
-/** Asks one engine. Every method throws {@link EngineError} without an answer. */
+/**
+ * Asks one engine. Every method throws {@link EngineError} without an answer.
+ */
 export class EngineApi {
   readonly #client: EngineClient;
-  /** The newest version that the engine speaks; asked with the first question. */
+  /**
+   * The newest version that the engine speaks; asked with the first question.
+   */
   #newest?: Promise<string>;
   #asksUs = false;
 

@@ -99,8 +99,8 @@ export function engineClient(
 ): EngineClient {
   const options = requestOptions(endpoint);
   const begin = endpoint.tls ? tlsRequest : request;
-  // Only connections to a unix socket are kept. Behind a TCP address there can be
-  // another host a moment later, and who knows what stands between.
+  // Only connections to a unix socket are kept. Behind a TCP address there can
+  // be another host a moment later, and who knows what stands between.
   const agent = "path" in endpoint.to
     ? new Agent({
       keepAlive: true,

@@ -1,6 +1,6 @@
 /**
- * Finds containers by the engine's list. An inspect would wait for a container's
- * lock, which `docker cp` holds for as long as its client likes.
+ * Finds containers by the engine's list. An inspect would wait for a
+ * container's lock, which `docker cp` holds for as long as its client likes.
  *
  * @module
  */
@@ -22,8 +22,8 @@ type Filters = Record<string, string[]>;
  *
  * @param api The engine.
  * @param name Container name or ID, or the beginning of one.
- * @returns The containers, the one that it means now first. All of them count: if
- *   the bearer of a name is renamed or removed, the name means the next one.
+ * @returns The containers, the one that it means now first. All of them count:
+ *   if the bearer of a name is renamed or removed, the name means the next one.
  */
 export async function findContainers(
   api: EngineApi,

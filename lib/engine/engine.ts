@@ -64,10 +64,10 @@ export type {
 export interface Engine {
   /**
    * @param name Container name or ID, or the beginning of one.
-   * @returns The containers that the engine may take it for, the one that it means
-   *   now first (`GetContainer` in moby's daemon/container.go): a name can also be
-   *   the beginning of another's ID, and means that one as soon as its bearer is
-   *   renamed or gone.
+   * @returns The containers that the engine may take it for, the one that it
+   *   means now first (`GetContainer` in moby's daemon/container.go): a name
+   *   can also be the beginning of another's ID, and means that one as soon as
+   *   its bearer is renamed or gone.
    */
   findContainers(name: string): Promise<ContainerFacts[]>;
   /**
@@ -77,8 +77,8 @@ export interface Engine {
   findContainer(id: string): Promise<ContainerFacts | undefined>;
   /**
    * @param id Container ID.
-   * @returns When it was made, in milliseconds since 1970; 0 if it is gone. Waits
-   *   for the container's lock.
+   * @returns When it was made, in milliseconds since 1970; 0 if it is gone.
+   *   Waits for the container's lock.
    */
   madeAt(id: string): Promise<number>;
   /**
@@ -159,13 +159,13 @@ export interface Engine {
    */
   stopForGood(id: string): Promise<void>;
   /**
-   * Removes a volume that nothing uses, unless it is older than the container that
-   * it was found in.
+   * Removes a volume that nothing uses, unless it is older than the container
+   * that it was found in.
    *
    * @param name Its name.
    * @param since When that container was made, in milliseconds since 1970.
-   * @param orMade When a volume of that name was made that may go although it is
-   *   older.
+   * @param orMade When a volume of that name was made that may go although it
+   *   is older.
    * @returns When it was made, if it may go and something uses it.
    */
   removeVolume(

@@ -22,21 +22,21 @@ export const EVENTS_PATH = `/events?filters=${
 }`;
 
 /**
- * The longest event that is read, in characters. An event repeats the container's
- * labels, which its maker chooses.
+ * The longest event that is read, in characters. An event repeats the
+ * container's labels, which its maker chooses.
  */
 const EVENT_LIMIT = 16 * 1024 * 1024;
 
 const LOST: ContainerEvent = { action: "lost", id: "" };
 
 /**
- * Reads the engine's event stream: one JSON object a line (`getEvents` in moby's
- * daemon/server/router/system/system_routes.go).
+ * Reads the engine's event stream: one JSON object a line (`getEvents` in
+ * moby's daemon/server/router/system/system_routes.go).
  *
  * @param pieces The stream, in pieces of any length.
- * @returns The events. Nothing but the action and the ID is taken from an event:
- *   all else in it is what its maker chose to say. What can't be read, or is
- *   longer than 16 MiB, is a `lost` one: nobody may end the stream by it.
+ * @returns The events. Nothing but the action and the ID is taken from an
+ *   event: all else in it is what its maker chose to say. What can't be read,
+ *   or is longer than 16 MiB, is a `lost` one: nobody may end the stream by it.
  */
 export async function* readEvents(
   pieces: AsyncIterable<string>,

@@ -2,11 +2,11 @@
  * Whether an engine can be reached past its authorization plugins.
  *
  * From 29.2 on the engine hands gRPC over HTTP/2 to BuildKit before it asks any
- * plugin (moby's daemon/command/httphandler.go). It speaks HTTP/2 on a unix socket
- * or plain TCP to who begins with it ("h2c"), and behind TLS to who asks for "h2"
- * by ALPN, if systemd passed the listener. (On those that it opens itself
- * go-connections' sockets/tcp_socket.go takes "h2" back.) Who is refused HTTP/2 is
- * left with HTTP/1.1, which plugins see.
+ * plugin (moby's daemon/command/httphandler.go). It speaks HTTP/2 on a unix
+ * socket or plain TCP to who begins with it ("h2c"), and behind TLS to who asks
+ * for "h2" by ALPN, if systemd passed the listener. (On those that it opens
+ * itself go-connections' sockets/tcp_socket.go takes "h2" back.) Who is refused
+ * HTTP/2 is left with HTTP/1.1, which plugins see.
  *
  * @module
  */
@@ -19,7 +19,10 @@ import { EngineError } from "./error.ts";
 /** How long the engine may take for its first bytes, in milliseconds. */
 const PATIENCE = 5000;
 
-/** What a client begins with: the preface, and SETTINGS that change nothing (RFC 9113, 3.4). */
+/**
+ * What a client begins with: the preface, and SETTINGS that change nothing (RFC
+ * 9113, 3.4).
+ */
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\0\0\0\x04\0\0\0\0\0";
 
 /** How many bytes a frame has before its content (RFC 9113, 4.1). */
@@ -63,7 +66,9 @@ function realPath(path: string): string | undefined {
   }
 }
 
-/** To connect to a socket is to write to it, in a directory that lets one in. */
+/**
+ * To connect to a socket is to write to it, in a directory that lets one in.
+ */
 function isForRootAlone(socket: string): boolean {
   if (isClosed(socket, 0o2)) return true;
   for (let path = socket; path !== "/"; path = dirname(path)) {
@@ -91,8 +96,8 @@ function isClosed(path: string, permission: number): boolean {
  *
  * @param endpoint Where the engine is, or what stands in front of it.
  * @param patience How long it may take to answer, in milliseconds.
- * @returns `true` if it answers the beginning of HTTP/2 as RFC 9113 has it, with
- *   SETTINGS; `false` if it answers anything else or ends the connection.
+ * @returns `true` if it answers the beginning of HTTP/2 as RFC 9113 has it,
+ *   with SETTINGS; `false` if it answers anything else or ends the connection.
  * @throws {EngineError} If it can't be reached, or says nothing in that time.
  */
 export async function opensHttp2(
@@ -115,8 +120,8 @@ export async function opensHttp2(
     if (got.length >= FRAME_HEADER) resolve(isSettings(got));
   });
   // Who hangs up on HTTP/2 speaks something else, or refuses it: so does a TLS
-  // server that says it has no such protocol (RFC 7301, 3.2). Before that, an end
-  // tells nothing.
+  // server that says it has no such protocol (RFC 7301, 3.2). Before that, an
+  // end tells nothing.
   const hangsUp = (reason: string) =>
     connected || NO_PROTOCOL.test(reason) ? resolve(false) : fail(reason);
   socket.on("error", ({ message }) => hangsUp(message));

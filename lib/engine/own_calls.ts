@@ -14,8 +14,8 @@ export interface OwnCall {
 }
 
 /**
- * The plugin's own calls to the engine. The engine asks the plugin about them as
- * about anybody's; a mark that is good for one call tells them from others.
+ * The plugin's own calls to the engine. The engine asks the plugin about them
+ * as about anybody's; a mark that is good for one call tells them from others.
  *
  * That the engine asks is also the proof that it still lets this plugin decide.
  *

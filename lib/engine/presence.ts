@@ -2,13 +2,15 @@ import type { EngineEndpoint } from "./address.ts";
 import { serviceState } from "./activation.ts";
 
 /**
- * Whether the engine is up, found out without waking one that is stopped: systemd
- * starts an engine as soon as somebody connects to its socket.
+ * Whether the engine is up, found out without waking one that is stopped:
+ * systemd starts an engine as soon as somebody connects to its socket.
  */
 export class Presence {
   readonly #path: string | undefined;
   #wasHeard = false;
-  /** A connection on which nothing is asked: a stopping engine closes it first. */
+  /**
+   * A connection on which nothing is asked: a stopping engine closes it first.
+   */
   #idle: Promise<void> | undefined;
 
   /** @param endpoint Where the engine is. */
@@ -22,8 +24,8 @@ export class Presence {
   }
 
   /**
-   * Whether this is the engine that was there all the time: it would have closed
-   * the idle connection.
+   * Whether this is the engine that was there all the time: it would have
+   * closed the idle connection.
    */
   get isSame(): boolean {
     return this.#idle !== undefined;

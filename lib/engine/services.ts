@@ -22,8 +22,8 @@ export async function listServices(api: EngineApi): Promise<ListedService[]> {
 const TRIES = 5;
 
 /**
- * Makes a service have no tasks: no replicas, or for a global service no node that
- * fits. All else in its spec stays as it is.
+ * Makes a service have no tasks: no replicas, or for a global service no node
+ * that fits. All else in its spec stays as it is.
  *
  * @param api The engine.
  * @param id The service's ID. Nothing is done if the engine knows none, as on a
@@ -85,10 +85,10 @@ export interface TaskService {
 }
 
 /**
- * Reads which service a task belongs to. In a task's container swarm's labels win
- * over those of its image and spec (`labels` in moby's
- * daemon/cluster/executor/container/container.go); in any other container they are
- * what its maker wrote.
+ * Reads which service a task belongs to. In a task's container swarm's labels
+ * win over those of its image and spec (`labels` in moby's
+ * daemon/cluster/executor/container/container.go); in any other container they
+ * are what its maker wrote.
  *
  * @param container A container that is a task.
  * @returns Its service.

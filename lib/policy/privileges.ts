@@ -420,8 +420,8 @@ async function decideAttach(
 }
 
 /**
- * The engine makes, lists, reads and removes directories there, as root. Not all
- * of its versions check that a name is no path (`RestrictedNamePattern` in
+ * The engine makes, lists, reads and removes directories there, as root. Not
+ * all of its versions check that a name is no path (`RestrictedNamePattern` in
  * moby's daemon/names).
  */
 function checkCheckpoint(name = "", directory = ""): Denial | undefined {
@@ -600,10 +600,10 @@ async function decideBuild(
 }
 
 /**
- * BuildKit's own file operations (`Mkfile` of its LLB, reading a Dockerfile) run
- * in the engine, as root, and open a device file of an image or a build context:
- * `mkfile` in BuildKit's solver/llbsolver/file/backend.go, and `ReadFile` in
- * cache/util/fsutil.go of older ones.
+ * BuildKit's own file operations (`Mkfile` of its LLB, reading a Dockerfile)
+ * run in the engine, as root, and open a device file of an image or a build
+ * context: `mkfile` in BuildKit's solver/llbsolver/file/backend.go, and
+ * `ReadFile` in cache/util/fsutil.go of older ones.
  */
 function denyBuildKit(): Denial {
   return denyOption("buildkit", "a build with BuildKit", "allow-buildkit");

@@ -279,8 +279,9 @@ async function decideServiceSpec(
   if (!sources.allow) return sources;
   if (spec.image === "") return ALLOW; // No container task.
 
-  // What arrives as a task is decided on by the host that runs it: an image that
-  // is not here, or a tag that is another image by then, can't be looked at now.
+  // What arrives as a task is decided on by the host that runs it: an image
+  // that is not here, or a tag that is another image by then, can't be looked
+  // at now.
   let image;
   try {
     image = await engine.inspectImage(spec.image);

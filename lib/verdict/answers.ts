@@ -1,6 +1,6 @@
 /**
- * Reads the ID in the engine's answer to a create (`ContainerCreateResponse` and
- * `ServiceCreateResponse` in moby's api/types).
+ * Reads the ID in the engine's answer to a create (`ContainerCreateResponse`
+ * and `ServiceCreateResponse` in moby's api/types).
  *
  * @param body The answer's body in base64.
  * @param field The field that holds the ID.

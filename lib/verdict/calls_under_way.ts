@@ -2,13 +2,13 @@
 const STEP = 1000;
 
 /**
- * Calls of one kind that the engine serves at the moment: those that were allowed,
- * and whose AuthZ response has not come.
+ * Calls of one kind that the engine serves at the moment: those that were
+ * allowed, and whose AuthZ response has not come.
  *
- * An AuthZ response does not say which AuthZ request it belongs to, so that calls
- * of which the same is known can't be told apart. The newest is taken for the one
- * that is over: a wait for the older ones then lasts too long rather than too
- * short.
+ * An AuthZ response does not say which AuthZ request it belongs to, so that
+ * calls of which the same is known can't be told apart. The newest is taken for
+ * the one that is over: a wait for the older ones then lasts too long rather
+ * than too short.
  */
 export class CallsUnderWay {
   /** How far the wall clock is from the monotonic one, in milliseconds. */
@@ -38,7 +38,9 @@ export class CallsUnderWay {
     else this.#begun.set(kind, [Date.now()]);
   }
 
-  /** @param kind What can be told of the call that has had its AuthZ response. */
+  /**
+   * @param kind What can be told of the call that has had its AuthZ response.
+   */
   end(kind: string): void {
     const times = this.#begun.get(kind);
     times?.pop();

@@ -1,5 +1,6 @@
 /**
- * What the third line does to a container that a policy refuses, and how it is told.
+ * What the third line does to a container that a policy refuses, and how it is
+ * told.
  *
  * @module
  */
@@ -25,8 +26,8 @@ export class Deeds {
   /** Containers of which it was told what would be done. */
   readonly #tried = new Set<string>();
   /**
-   * Volumes that were made for a container that is removed, and that another one
-   * used then: by name, when each was made. It can be older than that one.
+   * Volumes that were made for a container that is removed, and that another
+   * one used then: by name, when each was made. It can be older than that one.
    */
   readonly #stillUsed = new Map<string, number>();
 
@@ -36,8 +37,8 @@ export class Deeds {
   }
 
   /**
-   * Removes a container that was made against a policy, with the volumes that were
-   * made for it.
+   * Removes a container that was made against a policy, with the volumes that
+   * were made for it.
    *
    * @param container The container.
    * @param look What the policies have against it.

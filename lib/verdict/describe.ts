@@ -1,7 +1,7 @@
 /**
  * Calls, as the log shows them. Requests carry secrets: build arguments,
- * environment variables, addresses with passwords, credentials of registries. So
- * the log has what decides on a call, and nothing else of it.
+ * environment variables, addresses with passwords, credentials of registries.
+ * So the log has what decides on a call, and nothing else of it.
  *
  * @module
  */

@@ -82,7 +82,9 @@ export async function lookAt(
   };
 }
 
-/** What each of a policy's settings refuses; one that does not refuse is mild. */
+/**
+ * What each of a policy's settings refuses; one that does not refuse is mild.
+ */
 async function mildest<Policy extends CommonKeys>(
   section: Section,
   settings: readonly [name: string, policy: Policy | undefined][],

@@ -11,12 +11,14 @@ import type { ThirdLine } from "./third_line.ts";
 import { messageOf } from "../text.ts";
 
 /**
- * How often all containers are looked at, in milliseconds: an engine drops events
- * without a sign if 1,024 of them wait for a reader.
+ * How often all containers are looked at, in milliseconds: an engine drops
+ * events without a sign if 1,024 of them wait for a reader.
  */
 const ROUND = 20_000;
 
-/** How long to wait before the event stream is taken up again, in milliseconds. */
+/**
+ * How long to wait before the event stream is taken up again, in milliseconds.
+ */
 const RETRY = 5000;
 
 /** How long to wait at least, however many calls hurry, in milliseconds. */
@@ -128,8 +130,8 @@ export function follow(options: FollowOptions): Following {
     try {
       requireQuestions();
       begins?.();
-      // The events are read from the start: what happens while all containers are
-      // looked at must not be missed.
+      // The events are read from the start: what happens while all containers
+      // are looked at must not be missed.
       const stops = presence.stops().then(() => thirdLine.engineEnded());
       await Promise.race([tellAll(stream), lookAround(end.signal), stops]);
     } finally {
@@ -152,8 +154,8 @@ export function follow(options: FollowOptions): Following {
   }
 
   /**
-   * A look that fails does not end the stream: whoever makes one fail must not have
-   * what runs by then taken for what was there before.
+   * A look that fails does not end the stream: whoever makes one fail must not
+   * have what runs by then taken for what was there before.
    */
   async function lookAround(end: AbortSignal): Promise<void> {
     while (!end.aborted) {

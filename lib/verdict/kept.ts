@@ -3,13 +3,13 @@ import { EVERYBODY } from "../config/config.ts";
 import { messageOf } from "../text.ts";
 
 /**
- * Why a container or service may have what a policy forbids, or by whose settings
- * it is judged.
+ * Why a container or service may have what a policy forbids, or by whose
+ * settings it is judged.
  */
 export interface KeptEntry {
   /**
-   * `exempt`: a user who is exempt, or has a `[for.NAME]`, made or started it. `before`: it ran already when the
-   * plugin came.
+   * `exempt`: a user who is exempt, or has a `[for.NAME]`, made or started it.
+   * `before`: it ran already when the plugin came.
    */
   readonly because: "exempt" | "before";
   /** The policies that leave it alone. */
@@ -39,9 +39,9 @@ interface Content {
 }
 
 /**
- * The containers and services that the third line leaves alone. They are kept in a
- * file, so that a restart of the plugin or of the host does not cost anybody a
- * container.
+ * The containers and services that the third line leaves alone. They are kept
+ * in a file, so that a restart of the plugin or of the host does not cost
+ * anybody a container.
  */
 export class Kept {
   readonly #file: string | undefined;
@@ -52,8 +52,8 @@ export class Kept {
   /** Containers that are refused, and were stopped at the last look. */
   readonly stood: Set<string>;
   /**
-   * Creates under way, by user: when they began, in milliseconds since 1970, the
-   * oldest first.
+   * Creates under way, by user: when they began, in milliseconds since 1970,
+   * the oldest first.
    */
   readonly creates: Map<string, number[]>;
   /** Classic builds under way, by what can be told of them: when they began. */
@@ -176,7 +176,8 @@ export class Kept {
   }
 
   /**
-   * Writes the file. Whoever calls while a write is under way shares the next one.
+   * Writes the file. Whoever calls while a write is under way shares the next
+   * one.
    *
    * @returns When it is written, or has failed; see {@link Kept.problem}.
    */

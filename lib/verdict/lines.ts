@@ -52,9 +52,9 @@ export interface AllLines extends Lines {
 /**
  * Puts the lines together.
  *
- * @param options The settings, read anew for each call, where the engine is, what
- *   is told of verdicts and questions, and the directory for what outlives the
- *   process.
+ * @param options The settings, read anew for each call, where the engine is,
+ *   what is told of verdicts and questions, and the directory for what outlives
+ *   the process.
  * @returns What decides on calls.
  */
 export function createLines(

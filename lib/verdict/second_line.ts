@@ -1,6 +1,7 @@
 /**
  * The second line: what came of a call, before the client has the answer. It
- * holds what the engine recorded of a new container against what its request said.
+ * holds what the engine recorded of a new container against what its request
+ * said.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The third line: what the host has. It looks at each container that was made or
- * started, whoever caused it, and takes away what the policies refuse.
+ * The third line: what the host has. It looks at each container that was made
+ * or started, whoever caused it, and takes away what the policies refuse.
  *
  * A call is decided on before the engine serves it, and what its names mean can
  * change in between. A task of a swarm comes without any call. So the first two
@@ -63,9 +63,9 @@ export interface ThirdLine {
   /**
    * Looks at all containers: events can be lost without a sign.
    *
-   * @param since If nobody watched until now: since when the engine can have asked
-   *   the plugin, in milliseconds since 1970. What was there before and runs is
-   *   left alone then.
+   * @param since If nobody watched until now: since when the engine can have
+   *   asked the plugin, in milliseconds since 1970. What was there before and
+   *   runs is left alone then.
    * @returns When all were looked at.
    * @throws {EngineError} If the engine gives no usable answer.
    */
@@ -79,9 +79,10 @@ export interface ThirdLine {
 }
 
 /**
- * How long nobody may have watched, in milliseconds, for what was made meanwhile
- * to count as made in our sight. A restart takes seconds; who takes the plugin out
- * of the engine's settings, uses the engine, and puts it back takes longer.
+ * How long nobody may have watched, in milliseconds, for what was made
+ * meanwhile to count as made in our sight. A restart takes seconds; who takes
+ * the plugin out of the engine's settings, uses the engine, and puts it back
+ * takes longer.
  */
 const RESTART_TIME = 180_000;
 
@@ -170,7 +171,8 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   async function decideOnStarted(container: ContainerFacts): Promise<void> {
     const now = await look(container);
     if (now.findings.length === 0) return;
-    // Before the first look it can be what ran before, if it did not stand still.
+    // Before the first look it can be what ran before, if it did not stand
+    // still.
     if (looked !== epoch && !kept.stood.has(container.id)) return;
     if (now.service) return await deeds.removeTask(container, now);
     await deeds.stopStarted(container, now);
@@ -193,8 +195,8 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   async function started(id: string): Promise<void> {
     if (fresh.has(id)) return; // It is being decided on.
     if (looked !== epoch) {
-      // It may be one that ran before, and starts again and again: the first look
-      // tells.
+      // It may be one that ran before, and starts again and again: the first
+      // look tells.
       early.add(id);
       return;
     }
@@ -311,7 +313,8 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     const isBrief = Math.abs(now - away) < RESTART_TIME;
     const from = isBrief ? away : since ?? 0;
     const running: Promise<void>[] = [];
-    // What comes while the engine is asked is not gone because the list lacks it.
+    // What comes while the engine is asked is not gone because the list lacks
+    // it.
     const absent = new Set([
       ...seen,
       ...kept.containers.keys(),
@@ -326,8 +329,8 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
           isPossible(container, now) && await isYounger(container, from));
       if (isNew || kept.undecided.has(id)) {
         made(id);
-        // An engine that is started starts containers by itself; one that goes on
-        // does not start what stood still.
+        // An engine that is started starts containers by itself; one that goes
+        // on does not start what stood still.
       } else if (
         container.running && kept.stood.has(id) && isBrief && !isNewEngine
       ) {

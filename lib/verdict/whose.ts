@@ -14,14 +14,14 @@ import { CallsUnderWay } from "./calls_under_way.ts";
 import type { Kept } from "./kept.ts";
 
 /**
- * How long a create may take, in milliseconds. If another plugin refuses it after
- * us, we are never told that it is over.
+ * How long a create may take, in milliseconds. If another plugin refuses it
+ * after us, we are never told that it is over.
  */
 const CREATE_TIME = 60_000;
 
 /**
- * How long a classic build may take whose end is not reported, in milliseconds: it
- * must not shelter containers for ever.
+ * How long a classic build may take whose end is not reported, in milliseconds:
+ * it must not shelter containers for ever.
  */
 const BUILD_TIME = 6 * 60 * 60_000;
 
@@ -139,8 +139,8 @@ export class Whose {
   }
 
   /**
-   * Waits until it is known whose a new container is: an exempt user's is kept by
-   * then.
+   * Waits until it is known whose a new container is: an exempt user's is kept
+   * by then.
    *
    * The engine tells of a container before it answers the create that made it.
    *
@@ -183,8 +183,8 @@ export class Whose {
   }
 
   /**
-   * What the name means now is what an exempt user may start. Others who start it
-   * must not lose it by the settings of who made it.
+   * What the name means now is what an exempt user may start. Others who start
+   * it must not lose it by the settings of who made it.
    */
   async #keepMeant(
     name: string,

@@ -47,8 +47,8 @@ export function checkTemplates(mounts: readonly Mount[]): Denial | undefined {
  *
  * @param name The service's name.
  * @param allowed Names of services that may have volumes (`allow-service`).
- * @returns The denial if the name is one of them: only users who are exempt from
- *   the policy may give it.
+ * @returns The denial if the name is one of them: only users who are exempt
+ *   from the policy may give it.
  */
 export function checkServiceName(
   name: string,

@@ -18,8 +18,8 @@ const NAMES = new RegExp(`^${COLUMN}(?:,${COLUMN})*$`);
 /**
  * Checks the options that `docker top` gives to ps(1).
  *
- * The engine runs ps on the host, and shows those rows that have a process of the
- * container in the column where the header says `PID` (`ContainerTop` and
+ * The engine runs ps on the host, and shows those rows that have a process of
+ * the container in the column where the header says `PID` (`ContainerTop` and
  * `parsePSOutput` in moby's daemon/top_unix.go). A column before it with no
  * header, or with spaces in it, makes that another column: then rows of any
  * process of the host come out, with its environment if the user likes.

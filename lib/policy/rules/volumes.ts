@@ -139,8 +139,9 @@ export function checkBuild(usesBuildKit: boolean): Denial | undefined {
 const LONGEST_LINK = 512;
 
 /**
- * Checks the links of a new container. Each gives another container one more name,
- * which may not make that one's entry in the engine's list too long to be read.
+ * Checks the links of a new container. Each gives another container one more
+ * name, which may not make that one's entry in the engine's list too long to be
+ * read.
  *
  * @param links The links, `container:alias`.
  * @returns The denial if one is too long.
@@ -172,8 +173,8 @@ export function bindSources({ binds, mounts }: Storage): Bind[] {
  * daemon/volume/mounts/linux_parser.go.
  *
  * @param bind Such as `/host:/container:ro`.
- * @returns Its first two parts, and whether the third makes it read-only. A single
- *   part is a path in the container, without a source.
+ * @returns Its first two parts, and whether the third makes it read-only. A
+ *   single part is a path in the container, without a source.
  */
 export function splitBind(
   bind: string,

@@ -244,7 +244,7 @@ export const BUILDS: readonly Way[] = [
   },
   {
     name: "BuildKit: a Dockerfile that is a device file",
-    sources: ["BuildKit cache/util/fsutil.go"],
+    sources: ["moby vendor/github.com/moby/buildkit/cache/util/fsutil.go"],
     engines: { to: 28 },
     cannot: async (host) =>
       host.disk === undefined

@@ -57,6 +57,7 @@ default-allow = true
 allow-swarm = true
 # docker-py, docker-java, dockerode and the old docker build without BuildKit.
 allow-classic-build = true
+allow-buildkit = true
 `;
 }
 

@@ -18,6 +18,7 @@ import {
   deny,
 } from "../policy/decision.ts";
 import { decideImages } from "../policy/images.ts";
+import { requireOneService } from "../policy/one_service.ts";
 import { decidePrivileges } from "../policy/privileges.ts";
 import { decidePush } from "../policy/push.ts";
 import type { BindEntry } from "../policy/rules/binds.ts";
@@ -163,6 +164,9 @@ export function createFirstLine(
   ): Promise<Decision> {
     try {
       const call = new Call(request, route);
+      if (call.endpoint.name === "service update") {
+        await requireOneService(call, engine);
+      }
       switch (section) {
         case "volumes":
           return await decideVolumes(sections.volumes!, call, engine);

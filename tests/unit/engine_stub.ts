@@ -57,7 +57,7 @@ export function stubEngine(major: number): EngineClient {
       : kind === "containers"
       ? answer(container(decodeURIComponent(name)))
       : kind === "services"
-      ? answer(service(name))
+      ? answer(name ? service(name) : [])
       : answer(kind === "info" ? { DriverStatus: null } : {});
   });
 }

@@ -1,5 +1,5 @@
 /**
- * The command line. A new option is added here four times: in {@link Args}, in
+ * The command line. A new option is added here five times: in {@link Args}, in
  * the names of those with or without a value, in the help, in {@link readArgs}.
  *
  * @module

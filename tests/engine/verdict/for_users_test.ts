@@ -226,7 +226,9 @@ hostTest("containers of users with other settings", async (t, host) => {
   });
   await t.step("without [for.ops], what runs is left alone", async () => {
     await host.reload(withoutOps(h));
-    assert((await host.log()).includes("[for.ops] is gone"));
+    await eventually("the log says so", async () => {
+      return (await host.log()).includes("[for.ops] is gone");
+    });
     await refused(h, () => daemon.docker(...runs("no", NET)), /NET_ADMIN/);
     await refused(h, () => daemon.docker("start", "idle"), /NET_ADMIN/);
     await stay(host, "net", "bind", "olga", "eve");

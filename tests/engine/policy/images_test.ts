@@ -1247,9 +1247,10 @@ registryTest("services", async (t, h) => {
         ),
       no,
     ],
-    "update to the previous spec": [
+    // The engine reads the body all the same, if there is one that nobody sees.
+    "update to the previous spec, without a body": [
       () => update("back", undefined, "&rollback=previous"),
-      no,
+      /^request can't be checked: /,
     ],
     "update to the previous spec, with another in the body": [
       () => update("back", spec("back", ok, 0), "&rollback=previous"),

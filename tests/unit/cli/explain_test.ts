@@ -67,7 +67,7 @@ Deno.test("explain: the verdict on a recorded request, and by which rule", async
           /^can't tell without unix:\/\/\/nowhere.sock: /,
         ],
         [
-          posted("/services/s/update", bind("/data")),
+          posted("/services/create", bind("/data")),
           ["--user", "dwalsh"],
           0,
           /^allowed: dwalsh is exempt from \[volumes\]/,

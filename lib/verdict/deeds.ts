@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { delay } from "@std/async";
 import type { ContainerFacts, Engine } from "../engine/engine.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
@@ -17,6 +18,13 @@ export interface DeedOptions {
   readonly log: Log;
   readonly metrics: Pick<Metrics, "acted" | "taskRemoved">;
 }
+
+/**
+ * How often a volume is tried that other tasks still use, and how long it is
+ * waited in between, in milliseconds: swarm gives a task ten seconds to end.
+ */
+const SHARED_TRIES = 20;
+const SHARED_WAIT = 1000;
 
 /** Acts on containers, and tells what was done. */
 export class Deeds {
@@ -91,6 +99,14 @@ export class Deeds {
         service_id: id,
       });
     }
+    // Swarm ends the others by itself, and leaves a volume that they shared.
+    for (let tries = 0; tries < SHARED_TRIES; tries++) {
+      if (!volumesOf(container).some((name) => this.#stillUsed.has(name))) {
+        return;
+      }
+      await delay(SHARED_WAIT, { persistent: false });
+      await this.#removeVolumes(container);
+    }
   }
 
   /**
@@ -151,16 +167,17 @@ export class Deeds {
     const { engine } = this.#options;
     this.#requireQuestions();
     await engine.removeContainer(container.id);
-    for (const { type, name } of container.mounts) {
-      if (type === "volume" && name !== "") {
-        const made = await engine.removeVolume(
-          name,
-          container.created,
-          this.#stillUsed.get(name),
-        );
-        if (made === undefined) this.#stillUsed.delete(name);
-        else this.#stillUsed.set(name, made);
-      }
+    await this.#removeVolumes(container);
+  }
+
+  async #removeVolumes(container: ContainerFacts): Promise<void> {
+    const { engine } = this.#options;
+    for (const name of volumesOf(container)) {
+      const known = this.#stillUsed.get(name);
+      const made = await engine.removeVolume(name, container.created, known);
+      if (made !== undefined) this.#stillUsed.set(name, made);
+      // Otherwise another task's look may have found it used meanwhile.
+      else if (known !== undefined) this.#stillUsed.delete(name);
     }
   }
 
@@ -190,6 +207,11 @@ export class Deeds {
       },
     );
   }
+}
+
+function volumesOf({ mounts }: ContainerFacts): string[] {
+  return mounts.filter(({ type, name }) => type === "volume" && name !== "")
+    .map(({ name }) => name);
 }
 
 function mountText(

@@ -112,10 +112,7 @@ async function lookAt(
  *   if what stands there is root's.
  */
 export async function isRootsAlone(path: string): Promise<boolean> {
-  const components = componentsOf(path);
-  const above = components.map((_, at) =>
-    `/${components.slice(0, at).join("/")}`
-  );
+  const above = directoriesAbove(path);
   try {
     for (const [at, directory] of above.entries()) {
       const { uid, mode } = await Deno.lstat(directory);
@@ -128,6 +125,20 @@ export async function isRootsAlone(path: string): Promise<boolean> {
   } catch {
     return false; // It is not there, or can't be looked at.
   }
+}
+
+/**
+ * Lists the directories on the way to a path.
+ *
+ * @param path Absolute path, cleaned.
+ * @returns Those above it, `/` first.
+ */
+export function directoriesAbove(path: string): string[] {
+  const components = componentsOf(path).slice(0, -1);
+  return [
+    "/",
+    ...components.map((_, at) => `/${components.slice(0, at + 1).join("/")}`),
+  ];
 }
 
 const WRITABLE_BY_OTHERS = 0o022;

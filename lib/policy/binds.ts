@@ -4,7 +4,11 @@
  * @module
  */
 import type { Engine } from "../engine/engine.ts";
-import { followLinks, isRootsAlone } from "../engine/host_paths.ts";
+import {
+  directoriesAbove,
+  followLinks,
+  isRootsAlone,
+} from "../engine/host_paths.ts";
 import { ALLOW, type Decision } from "./decision.ts";
 import {
   type Bind,
@@ -86,14 +90,6 @@ export async function findSwappable(
     if (!isFixed) return bind;
   }
   return undefined;
-}
-
-function directoriesAbove(path: string): string[] {
-  const components = path.split("/").slice(1, -1);
-  return [
-    "/",
-    ...components.map((_, at) => `/${components.slice(0, at + 1).join("/")}`),
-  ];
 }
 
 async function followDirectories(

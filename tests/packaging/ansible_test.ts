@@ -5,10 +5,11 @@
 
 import { parseConfig } from "../../lib/config/load.ts";
 import { makeTarball } from "../../tools/dist.ts";
-import { run, sleep, whyNo } from "../helpers/programs.ts";
+import { run, whyNo } from "../helpers/programs.ts";
 import { unless } from "../helpers/unless.ts";
 import { assert, assertEquals } from "../engine/verdict.ts";
 import {
+  createsBecome,
   EXECUTABLE,
   executable,
   guards,
@@ -19,7 +20,6 @@ import {
   PLUGIN,
   putImage,
   type Step,
-  WITH_VOLUME,
 } from "./machine.ts";
 
 const ROLES = new URL("../../packaging/ansible/roles", import.meta.url)
@@ -272,25 +272,7 @@ async function playRole(
     assertEquals(code, 0, said);
     return changed;
   };
-  const create = async () => {
-    const answer = await machine.api(
-      "POST",
-      "/containers/create",
-      WITH_VOLUME,
-    );
-    if (answer.status === 201) {
-      const { Id } = JSON.parse(answer.body) as { Id: string };
-      await machine.api("DELETE", `/containers/${Id}?v=1`);
-    }
-    return answer.status;
-  };
-  /** A reload is under way when the command that asks for it returns. */
-  const becomes = async (status: number) => {
-    for (let tries = 0; await create() !== status; tries++) {
-      assert(tries < 50, `a create is not answered ${status}`);
-      await sleep(50);
-    }
-  };
+  const becomes = (status: number) => createsBecome(machine, status);
   const enginePid = () => machine.property("docker.service", "MainPID");
   const daemon = async () => JSON.parse(await machine.must("cat", DAEMON));
 

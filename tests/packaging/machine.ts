@@ -430,6 +430,28 @@ export async function guards(machine: Machine): Promise<void> {
   await machine.api("DELETE", `/containers/${Id}`);
 }
 
+/** How a create with a volume is answered; one that passes leaves nothing. */
+export async function createStatus(machine: Machine): Promise<number> {
+  const answer = await machine.api("POST", "/containers/create", WITH_VOLUME);
+  if (answer.status === 201) {
+    const { Id } = JSON.parse(answer.body) as { Id: string };
+    await machine.api("DELETE", `/containers/${Id}?v=1`);
+  }
+  return answer.status;
+}
+
+/** A reload is under way when the command that asks for it returns. */
+export async function createsBecome(
+  machine: Machine,
+  status: number,
+): Promise<void> {
+  for (let tries = 0; tries < 50; tries++) {
+    if (await createStatus(machine) === status) return;
+    await sleep(50);
+  }
+  throw new Error(`a create is not answered ${status}`);
+}
+
 /** The service's process; "0" if it does not run. */
 export const mainPid = (machine: Machine) =>
   machine.property(`${PLUGIN}.service`, "MainPID");

@@ -10,6 +10,8 @@ import { blinkers } from "../engine/verdict/third_line/blinkers.ts";
 import { always, eventually } from "../engine/verdict/third_line/host.ts";
 import { assert, assertEquals } from "../engine/verdict.ts";
 import {
+  createsBecome,
+  createStatus,
   EXECUTABLE,
   executable,
   guards,
@@ -273,26 +275,8 @@ async function reload(step: Step, machine: Machine): Promise<void> {
   assertEquals(await machine.property(service, "CanReload"), "yes");
   const write = (text: string) =>
     machine.write(`/etc/docker/${PLUGIN}.toml`, text);
-  const create = async () => {
-    const answer = await machine.api(
-      "POST",
-      "/containers/create",
-      WITH_VOLUME,
-    );
-    if (answer.status === 201) {
-      const { Id } = JSON.parse(answer.body) as { Id: string };
-      await machine.api("DELETE", `/containers/${Id}?v=1`);
-    }
-    return answer.status;
-  };
-  /** SIGHUP is on its way when `systemctl reload` returns. */
-  const becomes = async (status: number) => {
-    for (let tries = 0; tries < 50; tries++) {
-      if (await create() === status) return;
-      await sleep(50);
-    }
-    throw new Error(`a create is not answered ${status}`);
-  };
+  const create = () => createStatus(machine);
+  const becomes = (status: number) => createsBecome(machine, status);
 
   await step("reload: a new policy in the same process", async () => {
     const pid = await mainPid(machine);

@@ -26,10 +26,13 @@ export interface DeedOptions {
 const SHARED_TRIES = 20;
 const SHARED_WAIT = 1000;
 
+/** Of more services than this at once, the memory starts anew. */
+const ALERTED = 1000;
+
 /** Acts on containers, and tells what was done. */
 export class Deeds {
   readonly #options: DeedOptions;
-  /** Services of which a task was removed. */
+  /** Services of which it was told that a task was removed. */
   readonly #alerted = new Set<string>();
   /** Containers of which it was told what would be done. */
   readonly #tried = new Set<string>();
@@ -78,6 +81,8 @@ export class Deeds {
     const isTrial = !look.findings.some(({ enforce }) => enforce);
     if (!isTrial) await this.#remove(container);
     const isFirst = !this.#alerted.has(id);
+    // Told twice is better than kept for ever.
+    if (this.#alerted.size >= ALERTED) this.#alerted.clear();
     this.#alerted.add(id);
     if (isTrial) {
       if (isFirst) this.#isTrial(container, look, "removed");

@@ -346,6 +346,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     isNewEngine = false;
     for (const id of early) void started(id);
     early.clear();
+    await whose.forgetServices();
     kept.watchedUntil = now;
     await kept.save();
   }

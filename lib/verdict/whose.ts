@@ -25,20 +25,34 @@ const CREATE_TIME = 60_000;
  */
 const BUILD_TIME = 6 * 60 * 60_000;
 
+/**
+ * How many services are kept at least before those that are gone are looked
+ * for.
+ */
+const MANY_SERVICES = 100;
+
+/** What is asked of the engine. */
+type WhoseEngine = Pick<
+  Engine,
+  "findContainers" | "inspectService" | "listServices"
+>;
+
 /** Learns from calls whose the containers and services are. */
 export class Whose {
-  readonly #engine: Pick<Engine, "findContainers" | "inspectService">;
+  readonly #engine: WhoseEngine;
   readonly #kept: Kept;
   readonly #creates: CallsUnderWay;
   readonly #builds: CallsUnderWay;
   readonly #serviceCreates = new CallsUnderWay(CREATE_TIME);
+  /** With how many services those that are gone are looked for again. */
+  #manyServices = MANY_SERVICES;
 
   /**
    * @param engine Tells what names mean.
    * @param kept Where what exempt users may have is kept.
    */
   constructor(
-    engine: Pick<Engine, "findContainers" | "inspectService">,
+    engine: WhoseEngine,
     kept: Kept,
   ) {
     this.#engine = engine;
@@ -161,6 +175,23 @@ export class Whose {
    */
   async serviceKnown(container: ContainerFacts): Promise<void> {
     await this.#serviceCreates.over(container.created + 1000, CREATE_TIME);
+  }
+
+  /**
+   * Forgets services that are gone, if many are kept: no event is followed that
+   * tells of them.
+   */
+  async forgetServices(): Promise<void> {
+    const { services } = this.#kept;
+    if (services.size < this.#manyServices) return;
+    const absent = new Set(services.keys());
+    // A swarm without a leader lists none, and neither does a host that is no
+    // manager any more, but may still have tasks of them.
+    const listed = await this.#engine.listServices().catch(() => []);
+    if (listed.length === 0) return;
+    for (const { id } of listed) absent.delete(id);
+    for (const id of absent) services.delete(id);
+    this.#manyServices = MANY_SERVICES + 2 * services.size;
   }
 
   /** The engine has ended, and with it all calls. */

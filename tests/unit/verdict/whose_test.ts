@@ -340,3 +340,40 @@ test("a service is judged by the settings of who changed it last", async () => {
   assertEquals(await change("ops", 200), [["db-i ops,all"], ["db-i ops"]]);
   assertEquals(await change("", 200), [["db-i ops,all"], []]);
 });
+
+test("services that are gone are forgotten when they are many", async () => {
+  const { host, kept, whose } = await open();
+  const listed = (...ids: string[]) => () =>
+    Promise.resolve(ids.map((id) => ({ id, name: id, spec: {} })));
+  const keep = async (from: number, to: number) => {
+    for (let at = from; at < to; at++) {
+      await kept.keep("services", `s${at}`, "exempt", "volumes");
+    }
+  };
+  const forget = async () => {
+    await whose.forgetServices();
+    return [...kept.services.keys()];
+  };
+
+  await keep(0, 99);
+  host.engine.listServices = listed("other");
+  assertEquals((await forget()).length, 99);
+  await keep(99, 100);
+  // Who lists none may be no manager any more, and still have tasks of them.
+  host.engine.listServices = listed();
+  assertEquals((await forget()).length, 100);
+  host.engine.listServices = () => Promise.reject(new EngineError("no leader"));
+  assertEquals((await forget()).length, 100);
+  // One that comes meanwhile is not in the list, and not gone either.
+  host.engine.listServices = async () => {
+    await keep(100, 101);
+    return await listed("s7", "other")();
+  };
+  assertEquals(await forget(), ["s7", "s100"]);
+  // The engine is not asked again before they are many again.
+  host.engine.listServices = listed("other");
+  await keep(0, 100);
+  assertEquals((await forget()).length, 101);
+  await keep(101, 104);
+  assertEquals(await forget(), []);
+});

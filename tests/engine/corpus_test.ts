@@ -14,7 +14,7 @@ import { volumesTarget } from "./fuzz/volumes.ts";
 import { engineMajor } from "./dockerd.ts";
 import { engineTest, type Harness, type ServiceInspect } from "./harness.ts";
 import { registryTest } from "./registry.ts";
-import { eventually } from "./verdict/third_line/host.ts";
+import { eventually } from "../helpers/waiting.ts";
 import { scale } from "./verdict/third_line/swarm.ts";
 import { assert, assertEquals } from "./verdict.ts";
 

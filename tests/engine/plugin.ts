@@ -123,7 +123,7 @@ export class Plugin {
     const times = async () => (await this.log()).split("settings read").length;
     const before = await times();
     this.#signal("SIGHUP");
-    const end = Date.now() + 10_000;
+    const end = Date.now() + 20_000;
     while (await times() === before) {
       if (Date.now() > end) throw new Error(`no reload:\n${await this.log()}`);
       await sleep(30);

@@ -16,6 +16,7 @@
 
 import { STORE } from "../helpers/debian.ts";
 import { run, sleep, whyNo } from "../helpers/programs.ts";
+import { eventually } from "../helpers/waiting.ts";
 import type { DockerdOptions } from "./dockerd.ts";
 import { engineTest, type Harness, type TestOptions } from "./harness.ts";
 import { selfSigned } from "./tls_certificates.ts";
@@ -185,11 +186,10 @@ export class WebServer {
     // It does not log that it is ready. The kernel tells what listens in the
     // engine's network.
     const sockets = `/proc/${await h.dockerd.pid()}/net/tcp`;
-    const end = Date.now() + 20_000;
-    while (!(await Deno.readTextFile(sockets)).includes(listens)) {
-      if (Date.now() > end) throw new Error("httpd does not listen");
-      await sleep(30);
-    }
+    await eventually(
+      "httpd listens",
+      async () => (await Deno.readTextFile(sockets)).includes(listens),
+    );
     return new WebServer(`http://127.0.0.1:${port}/`, log);
   }
 

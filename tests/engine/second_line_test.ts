@@ -25,7 +25,7 @@ import { createSecondLine } from "../../lib/verdict/second_line.ts";
 import { engineTest, type Harness, type State } from "./harness.ts";
 import { request, writeAll } from "./raw_http.ts";
 import { Door } from "./verdict/third_line/door.ts";
-import { eventually } from "./verdict/third_line/host.ts";
+import { eventually } from "../helpers/waiting.ts";
 import { LONG, longImage } from "./verdict/third_line/long_answers.ts";
 import { assert, assertEquals, passes, refused, saidBy } from "./verdict.ts";
 

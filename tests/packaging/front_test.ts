@@ -5,7 +5,7 @@
 
 import { must, sleep, whyNo } from "../helpers/programs.ts";
 import { assert, assertEquals } from "../engine/verdict.ts";
-import { eventually } from "../engine/verdict/third_line/host.ts";
+import { eventually } from "../helpers/waiting.ts";
 import {
   guards,
   install,

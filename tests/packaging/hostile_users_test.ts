@@ -16,7 +16,7 @@
 import { must, sleep, whyNo } from "../helpers/programs.ts";
 import { unless } from "../helpers/unless.ts";
 import { exchange, request } from "../engine/raw_http.ts";
-import { eventually } from "../engine/verdict/third_line/host.ts";
+import { eventually } from "../helpers/waiting.ts";
 import { assert, assertEquals } from "../engine/verdict.ts";
 import type { ATTACKS, Counts, Order } from "./neighbours/attacks.ts";
 import {

@@ -178,11 +178,11 @@ export class Machine {
    * Switches it on, after it has ended if it was on, and waits until all that
    * is to start has started.
    *
-   * @throws Error when that takes more than half a minute
+   * @throws Error when that takes more than a minute
    */
   async boot(): Promise<void> {
     await this.#input.write(new TextEncoder().encode("boot\n"));
-    const end = Date.now() + 30_000;
+    const end = Date.now() + 60_000;
     for (;;) {
       // "running" or "degraded"; systemctl fails until process 1 answers.
       const { stdout } = await this.run("systemctl", "is-system-running");

@@ -7,7 +7,7 @@ import { exists, sleep } from "../helpers/programs.ts";
 import { whyNoExecutable } from "../helpers/executable.ts";
 import type { Answer } from "../engine/raw_http.ts";
 import { blinkers } from "../engine/verdict/third_line/blinkers.ts";
-import { always, eventually } from "../engine/verdict/third_line/host.ts";
+import { always, eventually } from "../helpers/waiting.ts";
 import { assert, assertEquals } from "../engine/verdict.ts";
 import {
   createsBecome,
@@ -86,11 +86,11 @@ class Load {
   /** Waits for that many more answers. */
   async more(count: number): Promise<void> {
     const goal = this.answered + count;
-    const end = Date.now() + 30_000;
-    while (this.answered < goal) {
-      if (Date.now() > end) throw new Error("the load hangs");
-      await sleep(20);
-    }
+    await eventually(
+      "calls are answered",
+      () => Promise.resolve(this.answered >= goal),
+      30_000,
+    );
   }
 
   async stop(): Promise<void> {

@@ -4,7 +4,8 @@
  * engine trusts.
  */
 
-import { must, sleep } from "../../helpers/programs.ts";
+import { must } from "../../helpers/programs.ts";
+import { eventually } from "../../helpers/waiting.ts";
 import type { Harness } from "../harness.ts";
 import { Registry } from "../registry.ts";
 
@@ -31,11 +32,9 @@ export async function startHub(h: Harness): Promise<string> {
     dir,
   ]);
   // The engine remembers /etc/hosts for some seconds.
-  const end = Date.now() + 20_000;
-  const probe = () => h.api("POST", "/images/create?fromImage=none/such&tag=1");
-  while ((await probe()).status !== 404) {
-    if (Date.now() > end) throw new Error("the engine does not find its Hub");
-    await sleep(300);
-  }
+  await eventually("the engine finds its Hub", async () => {
+    const probe = "/images/create?fromImage=none/such&tag=1";
+    return (await h.api("POST", probe)).status === 404;
+  });
   return `${dir}/log`;
 }

@@ -8,6 +8,7 @@
 
 import type { ApiAnswer, Harness, Result, ServiceSpec } from "../harness.ts";
 import { sleep } from "../../helpers/programs.ts";
+import { eventually } from "../../helpers/waiting.ts";
 import { rootFileSystem } from "../images.ts";
 import { request, type RequestParts } from "../raw_http.ts";
 import {
@@ -1345,12 +1346,10 @@ async function untilContainers(
   h: Harness,
   enough: (count: number) => boolean,
 ): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!enough((await h.state()).containers.length)) {
-    assert(Date.now() < end, "swarm takes too long");
+  await eventually("swarm is done", async () => {
     if (enough(0)) await h.clear(); // It would wait for their ends.
-    await sleep(100);
-  }
+    return enough((await h.state()).containers.length);
+  });
 }
 
 registryTest("without [images] every image is allowed", async (t, h) => {

@@ -6,7 +6,7 @@
  */
 
 import { engineTest, type Harness, type ServiceInspect } from "../harness.ts";
-import { sleep } from "../../helpers/programs.ts";
+import { eventually } from "../../helpers/waiting.ts";
 import { Registry, registryTest } from "../registry.ts";
 import { request } from "../raw_http.ts";
 import {
@@ -245,14 +245,14 @@ engineTest("services", async (t, h) => {
 
   await t.step("docker service scale of one from before", async () => {
     await passes(h, () => h.docker("service", "scale", "-d", "tagged=1"));
-    await until("its task runs", async () => {
+    await eventually("its task runs", async () => {
       return (await h.state()).containers.some((each) => each.running);
     });
     const { containers, volumes } = await h.state();
     assertEquals(containers.map(({ mounts }) => mounts), [[]]);
     assertEquals(volumes, []);
     await passes(h, () => h.docker("service", "scale", "-d", "tagged=0"));
-    await until("its task is gone", async () => {
+    await eventually("its task is gone", async () => {
       return (await h.state()).containers.length === 0;
     });
   });
@@ -416,7 +416,7 @@ registryTest("services of a registry's images", async (t, h) => {
       ));
     const { Spec } = await service(h, "web");
     assert(/@sha256:/.test(Spec.TaskTemplate.ContainerSpec?.Image ?? ""));
-    await until("its task runs", async () => {
+    await eventually("its task runs", async () => {
       return (await h.state()).containers.some((each) => each.running);
     });
     const { containers, volumes } = await h.state();
@@ -425,7 +425,7 @@ registryTest("services of a registry's images", async (t, h) => {
     ]);
     assertEquals(volumes, []);
     await h.must("service", "rm", "web");
-    await until("its task is gone", async () => {
+    await eventually("its task is gone", async () => {
       return (await h.state()).containers.length === 0;
     });
   });
@@ -443,12 +443,12 @@ registryTest("services of a registry's images", async (t, h) => {
         ...["service", "create", "-d", "--name=far", "--stop-grace-period=0"],
         `${registry.host}/plain:1`,
       ));
-    await until("its task runs", async () => {
+    await eventually("its task runs", async () => {
       return (await h.state()).containers.some((each) => each.running);
     });
     assertEquals((await h.state()).volumes, []);
     await h.must("service", "rm", "far");
-    await until("its task is gone", async () => {
+    await eventually("its task is gone", async () => {
       return (await h.state()).containers.length === 0;
     });
   });
@@ -459,11 +459,11 @@ registryTest("services of a registry's images", async (t, h) => {
       `${registry.host}/vol:1`,
     );
     assertEquals(code, 0, stderr);
-    await until("it is scaled to 0", async () => {
+    await eventually("it is scaled to 0", async () => {
       const { Spec } = await service(h, "far");
       return Spec.Mode?.Replicated.Replicas === 0;
     });
-    await until("nothing is left of it", async () => {
+    await eventually("nothing is left of it", async () => {
       const { containers, volumes } = await h.state();
       return volumes.length === 0 &&
         containers.every(({ mounts }) => mounts.length === 0);
@@ -477,16 +477,4 @@ function volume(Source: string, Target: string): Mount {
 
 function bind(Source: string, Target: string): Mount {
   return { Type: "bind", Source, Target };
-}
-
-/** Waits for what the swarm does in its own time, up to 20 s. */
-async function until(
-  what: string,
-  done: () => Promise<boolean>,
-): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!(await done())) {
-    assert(Date.now() < end, `20 s have gone, and still not so: ${what}`);
-    await sleep(100);
-  }
 }

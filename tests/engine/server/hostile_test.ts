@@ -8,7 +8,7 @@ import { engineTest, type Harness } from "../harness.ts";
 import { answers, Plugin } from "../plugin.ts";
 import { join, request, writeAll } from "../raw_http.ts";
 import { assert, assertEquals, saidBy } from "../verdict.ts";
-import { eventually } from "../verdict/third_line/host.ts";
+import { eventually } from "../../helpers/waiting.ts";
 
 const MiB = 1024 * 1024;
 

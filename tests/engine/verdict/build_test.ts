@@ -4,7 +4,8 @@
  * no longer.
  */
 
-import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
+import { always, eventually } from "../../helpers/waiting.ts";
+import { type Host, hostTest } from "./third_line/host.ts";
 import { build, succeeded } from "./third_line/builds.ts";
 import { UNREPORTED_BUILD } from "./third_line/names.ts";
 import { request } from "../raw_http.ts";

@@ -4,7 +4,8 @@
  */
 
 import { Door } from "./third_line/door.ts";
-import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
+import { always, eventually } from "../../helpers/waiting.ts";
+import { type Host, hostTest } from "./third_line/host.ts";
 import { build, succeeded } from "./third_line/builds.ts";
 import { LONG, longImage } from "./third_line/long_answers.ts";
 import { assert, assertEquals } from "../verdict.ts";

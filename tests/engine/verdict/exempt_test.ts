@@ -5,7 +5,8 @@
  */
 
 import { Door } from "./third_line/door.ts";
-import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
+import { always, eventually } from "../../helpers/waiting.ts";
+import { type Host, hostTest } from "./third_line/host.ts";
 import { LONG, longImage } from "./third_line/long_answers.ts";
 import { hold } from "./third_line/held.ts";
 import { LEFT_ALONE } from "./third_line/names.ts";

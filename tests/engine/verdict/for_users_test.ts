@@ -3,7 +3,8 @@
  * may have is not theirs, and what they may have is nobody else's.
  */
 
-import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
+import { always, eventually } from "../../helpers/waiting.ts";
+import { type Host, hostTest } from "./third_line/host.ts";
 import {
   createService,
   replicasOf,

@@ -8,7 +8,8 @@
  */
 
 import { sleep } from "../../helpers/programs.ts";
-import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
+import { always, eventually } from "../../helpers/waiting.ts";
+import { type Host, hostTest } from "./third_line/host.ts";
 import { UNDONE } from "./third_line/names.ts";
 import type { Harness } from "../harness.ts";
 import { assert, assertEquals } from "../verdict.ts";

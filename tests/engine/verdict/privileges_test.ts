@@ -3,7 +3,8 @@
  * line: they are removed when they are made, and stopped when they are started.
  */
 
-import { always, eventually, hostTest } from "./third_line/host.ts";
+import { always, eventually } from "../../helpers/waiting.ts";
+import { hostTest } from "./third_line/host.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 
 const REFUSED = {

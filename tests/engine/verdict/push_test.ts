@@ -4,7 +4,8 @@
  * be seen.
  */
 
-import { eventually, Host } from "./third_line/host.ts";
+import { eventually } from "../../helpers/waiting.ts";
+import { Host } from "./third_line/host.ts";
 import { hold } from "./third_line/held.ts";
 import { Hub } from "./third_line/hub.ts";
 import { registryTest } from "../registry.ts";

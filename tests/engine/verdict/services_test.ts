@@ -3,13 +3,8 @@
  * and swarm replaces one that is removed, without end.
  */
 
-import {
-  always,
-  eventually,
-  hasVolume,
-  type Host,
-  hostTest,
-} from "./third_line/host.ts";
+import { always, eventually } from "../../helpers/waiting.ts";
+import { hasVolume, type Host, hostTest } from "./third_line/host.ts";
 import {
   createService,
   replicasOf,

@@ -4,7 +4,8 @@
  * its client decides when that is.
  */
 
-import { eventually, type Host, hostTest } from "./third_line/host.ts";
+import { eventually } from "../../helpers/waiting.ts";
+import { type Host, hostTest } from "./third_line/host.ts";
 import { hold } from "./third_line/held.ts";
 import { assert, assertEquals, refused } from "../verdict.ts";
 

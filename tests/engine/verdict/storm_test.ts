@@ -7,8 +7,8 @@
  * another run, though not their timing.
  */
 
+import { eventually } from "../../helpers/waiting.ts";
 import {
-  eventually,
   hasVolume,
   type Host,
   hostTest,

@@ -4,7 +4,8 @@
  */
 
 import { Door } from "./third_line/door.ts";
-import { always, eventually, type Host, hostTest } from "./third_line/host.ts";
+import { always, eventually } from "../../helpers/waiting.ts";
+import { type Host, hostTest } from "./third_line/host.ts";
 import { BY_LIST } from "./third_line/names.ts";
 import { sleep } from "../../helpers/programs.ts";
 import { assert, assertEquals, refused } from "../verdict.ts";

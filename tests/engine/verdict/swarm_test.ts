@@ -13,7 +13,8 @@ import {
   startSwarm,
   twoHostsTest,
 } from "./third_line/swarm.ts";
-import { always, eventually, hasVolume, type Host } from "./third_line/host.ts";
+import { always, eventually } from "../../helpers/waiting.ts";
+import { hasVolume, type Host } from "./third_line/host.ts";
 import { assert, assertEquals, refused } from "../verdict.ts";
 
 if (!canConnect) {

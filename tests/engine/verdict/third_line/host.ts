@@ -18,9 +18,9 @@ import { sleep } from "../../../helpers/programs.ts";
 import { engineTest, type Harness } from "../../harness.ts";
 import type { ApiAnswer, Result } from "../../harness.ts";
 import { exchange, request, type RequestParts } from "../../raw_http.ts";
+import { eventually } from "../../../helpers/waiting.ts";
 import { Authority, writeCertPath } from "../../tls_certificates.ts";
 import { blinkers } from "./blinkers.ts";
-import { SOON, WATCHED } from "./names.ts";
 
 /** Where an engine with named users listens, on its own loop-back. */
 const TLS_PORT = 2376;
@@ -448,48 +448,4 @@ export function hasVolume({ Mounts }: Pick<Listed, "Mounts">): boolean {
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return (listener.addr as Deno.NetAddr).port;
-}
-
-/**
- * Waits until something holds.
- *
- * @param what It, for the message.
- * @param holds Looks whether it does, and may return what is there instead.
- * @param timeout Milliseconds until it gives up.
- * @throws {Error} If it does not hold in time.
- */
-export async function eventually(
-  what: string,
-  holds: () => Promise<boolean>,
-  timeout: number = SOON,
-): Promise<void> {
-  const end = Date.now() + timeout;
-  while (!(await holds())) {
-    if (Date.now() > end) {
-      throw new Error(`${timeout / 1000} s have gone, and still not: ${what}`);
-    }
-    await sleep(100);
-  }
-}
-
-/**
- * Watches that something holds all the time.
- *
- * @param what It, for the message.
- * @param holds Looks whether it does.
- * @param time Milliseconds that it is watched.
- * @throws {Error} If it does not hold once.
- */
-export async function always(
-  what: string,
-  holds: () => Promise<boolean>,
-  time: number = WATCHED,
-): Promise<void> {
-  const begin = Date.now();
-  while (Date.now() < begin + time) {
-    if (!(await holds())) {
-      throw new Error(`after ${Date.now() - begin} ms no longer: ${what}`);
-    }
-    await sleep(100);
-  }
 }

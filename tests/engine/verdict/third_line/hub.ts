@@ -3,9 +3,9 @@
  * loop-back, to which the engine's own /etc/hosts and certificates lead it.
  */
 
-import { sleep } from "../../../helpers/programs.ts";
 import { Authority } from "../../tls_certificates.ts";
-import { eventually, type Host } from "./host.ts";
+import { eventually } from "../../../helpers/waiting.ts";
+import type { Host } from "./host.ts";
 
 const NAMES = ["registry-1.docker.io", "index.docker.io"];
 
@@ -70,15 +70,10 @@ export class Hub {
     }).spawn();
     // dockerd.sh ends it.
     await Deno.writeTextFile(`${h.dir}/plugins/${pid}`, "");
-    const end = Date.now() + 20_000;
-    while (
-      !(await Deno.readTextFile(`${dir}/log`).catch(() => "")).includes(
-        "listening on",
-      )
-    ) {
-      if (Date.now() > end) throw new Error("the stand-in does not listen");
-      await sleep(50);
-    }
+    await eventually("the stand-in listens", async () => {
+      const log = await Deno.readTextFile(`${dir}/log`).catch(() => "");
+      return log.includes("listening on");
+    });
     // The engine reads /etc/hosts anew every few seconds only.
     await eventually("the engine finds the stand-in", async () => {
       const { body } = await h.api("GET", "/distribution/acme/none/json");

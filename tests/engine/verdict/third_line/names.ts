@@ -11,13 +11,6 @@ export const UNDONE = "docker_policy_containers_undone_total";
  */
 export const LEFT_ALONE = "docker_policy_containers_left_alone";
 
-/**
- * How long until what the plugin was told of by an event is undone, in
- * milliseconds. `SOON`, in seconds, is for code of which most tests are known
- * to fail.
- */
-export const SOON = Number(Deno.env.get("SOON") ?? 20) * 1000;
-
 /** How long until a list finds what no event told, in milliseconds. */
 export const BY_LIST = 100_000;
 
@@ -26,9 +19,3 @@ export const BY_LIST = 100_000;
  * milliseconds.
  */
 export const UNREPORTED_BUILD = 180_000;
-
-/**
- * How long something is watched that must not happen, in milliseconds: what is
- * undone is undone within tenths of a second.
- */
-export const WATCHED = 3_000;

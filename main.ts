@@ -166,9 +166,7 @@ async function start(args: Args, log: Log): Promise<() => Promise<void>> {
     ...(settings.problem === undefined
       ? []
       : [`the settings could not be read again: ${settings.problem}`]),
-    ...(lines.unwatched() === undefined
-      ? []
-      : [`the engine's events are not followed: ${lines.unwatched()}`]),
+    ...[lines.unwatched() ?? []].flat(),
     ...monitors.flatMap((monitor) => {
       const problem = monitor.problem();
       return problem === undefined

@@ -39,7 +39,10 @@ export interface Lines {
 export interface AllLines extends Lines {
   /** Whether users get past all this by HTTP/2. */
   http2: Pick<Http2Watch, "warning" | "logWarning">;
-  /** @returns Why nobody looks at what the host has, if nobody does. */
+  /**
+   * @returns What keeps us from looking at what the host has, or from knowing
+   *   after a restart whose that is; undefined if nothing does.
+   */
   unwatched(): string | undefined;
   /** @returns How many containers are left alone that a policy refuses. */
   left(): number;
@@ -128,7 +131,15 @@ export function createLines(
       http2.engineStarts();
     },
     http2,
-    unwatched: () => following.problem() ?? kept.problem,
+    unwatched() {
+      const problem = following.problem();
+      if (problem !== undefined) {
+        return `the engine's events are not followed: ${problem}`;
+      }
+      return kept.problem === undefined
+        ? undefined
+        : `a restart will forget whose containers are: ${kept.problem}`;
+    },
     left: thirdLine.left,
     settingsChanged: following.settingsChanged,
     async close() {

@@ -72,9 +72,11 @@ function dependents({ images, push, privileges }: Sections): string[] {
       ? ["[images]"]
       : []),
     ...(push?.blockRhel ? ["[push]"] : []),
-    // Builds reach the host's loopback. Where they are open, HTTP/2 adds
-    // nothing.
-    ...(closesBuilds && privileges ? ["[privileges]"] : []),
+    // Builds make root, or reach the host's loopback. If they are open, HTTP/2
+    // adds nothing.
+    ...(privileges && (closesBuilds || !privileges.allowBuildkit)
+      ? ["[privileges]"]
+      : []),
   ];
 }
 

@@ -124,6 +124,8 @@ export function checkBind(
 export const DANGEROUS_PLACES = [
   ...["/proc", "/sys", "/dev", "/run/systemd", "/run/dbus"],
   ...["/run/docker.sock", "/run/docker", "/run/containerd", "/etc/docker"],
+  // Where docs/engine-29.md moves the engine's socket.
+  "/run/docker-engine",
   ...["/etc/containerd", "/var/lib/docker", "/var/lib/containerd"],
   ...["/var/lib/docker-policy-plugin", "/run/docker-policy-plugin"],
 ];

@@ -15,8 +15,10 @@ Deno.test("http2: which sections depend on it", () => {
   const found = { version: "29.3.0", host: "unix:///a" };
   const sections: [text: string, sections: string][] = [
     ["[volumes]", ""],
-    ["[privileges]", ""],
-    ["[volumes]\n[privileges]", ""],
+    // Builds are closed there, too.
+    ["[privileges]", "[privileges]"],
+    ["[volumes]\n[privileges]", "[privileges]"],
+    ["[privileges]\nallow-buildkit = true", ""],
     ["[images]", "[images]"],
     ["[images]\nenforce = false", "[images]"],
     // Pulls can be made to look like others.
@@ -28,7 +30,18 @@ Deno.test("http2: which sections depend on it", () => {
     ["[push]\nblock-rhel = false", ""],
     // Builds that were closed reach the host's loopback.
     ["[images]\n[push]\n[privileges]", "[images] and [push] and [privileges]"],
-    ["[images]\nallow-build = true\n[privileges]", "[images]"],
+    [
+      "[images]\nallow-build = true\n[privileges]\nallow-buildkit = true",
+      "[images]",
+    ],
+    [
+      "[images]\nallow-build = true\n[privileges]",
+      "[images] and [privileges]",
+    ],
+    [
+      "[images]\nallow-build = false\n[privileges]\nallow-buildkit = true",
+      "[images] and [privileges]",
+    ],
   ];
   for (const [text, expected] of sections) {
     assertEquals(

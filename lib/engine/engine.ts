@@ -310,8 +310,9 @@ export function connectEngine(client: EngineClient): Engine {
     async removeVolume(name, since, orMade) {
       const path = `/volumes/${encodeURIComponent(name)}`;
       const volume = await api.inspect(path);
+      // Some drivers don't tell it: NaN is as old as can be.
       const made = Date.parse(text(volume?.CreatedAt));
-      if (!volume || (made < since && made !== orMade)) return undefined;
+      if (!(made >= since || made === orMade)) return undefined;
       try {
         await api.change("DELETE", path);
         return undefined;

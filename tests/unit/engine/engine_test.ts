@@ -411,7 +411,9 @@ Deno.test("engine: a volume is removed if it is no older than its container", as
   assertEquals(await remove(at("2026-01-02T04:04:04+01:00")), []);
   // Plugins may not tell when (`volumeToAPIType` in moby's
   // daemon/volume/service/convert.go).
-  assertEquals(await remove(at("0001-01-01T00:00:00Z")), []);
+  for (const never of [at("0001-01-01T00:00:00Z"), at(""), { Name: "a/b" }]) {
+    assertEquals(await remove(never), []);
+  }
   // Another container uses it, or it is gone by then.
   assertEquals(await remove(at("2026-01-02T03:04:05Z"), 409), removed);
   assertEquals(await remove(at("2026-01-02T03:04:05Z"), 404), removed);

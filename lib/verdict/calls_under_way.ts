@@ -33,6 +33,7 @@ export class CallsUnderWay {
   /** @param kind What can be told of the call that was allowed. */
   begin(kind: string): void {
     this.#followClock();
+    this.#expire();
     const times = this.#begun.get(kind);
     if (times) times.push(Date.now());
     else this.#begun.set(kind, [Date.now()]);
@@ -95,15 +96,19 @@ export class CallsUnderWay {
     for (const { since, done } of this.#waits) if (!this.#since(since)) done();
   }
 
-  /** Whether a call is under way that had begun at a time. */
-  #since(time: number): boolean {
+  /** Forgets calls that count as over. */
+  #expire(): void {
     const oldest = Date.now() - this.#limit;
     for (const [kind, times] of this.#begun) {
       while (times[0] <= oldest) times.shift();
       if (times.length === 0) this.#begun.delete(kind);
-      else if (times[0] <= time) return true;
     }
-    return false;
+  }
+
+  /** Whether a call is under way that had begun at a time. */
+  #since(time: number): boolean {
+    this.#expire();
+    return this.#begun.values().some(([first]) => first <= time);
   }
 }
 

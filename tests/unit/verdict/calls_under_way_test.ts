@@ -144,3 +144,12 @@ test("a clock that is set ends no call, and keeps none", async (clock) => {
     assertEquals(await isOver(calls.over(then, LONG)), true);
   }
 });
+
+test("what is never over is not kept for ever", async (clock) => {
+  const begun = new Map<string, number[]>();
+  const calls = new CallsUnderWay(LIMIT, begun);
+  for (const kind of ["a", "b", "a"]) calls.begin(kind);
+  await clock.pass(LIMIT);
+  calls.begin("c");
+  assertEquals([...begun.keys()], ["c"]);
+});

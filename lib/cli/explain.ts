@@ -8,7 +8,7 @@ import type { AuthzRequest } from "../call/authz.ts";
 import { Call } from "../call/call.ts";
 import { routeOf } from "../call/endpoints.ts";
 import { Unreadable } from "../call/unreadable.ts";
-import { type Config, EVERYBODY } from "../config/config.ts";
+import { type CommonKeys, type Config, EVERYBODY } from "../config/config.ts";
 import { ConfigError } from "../config/document.ts";
 import { loadConfig } from "../config/load.ts";
 import { type EngineEndpoint, engineEndpoint } from "../engine/address.ts";
@@ -328,15 +328,24 @@ function createJudge(
   ): Promise<Verdict | undefined> {
     const name = imageOfCreate(request);
     if (!name || await engine.inspectImage(name)) return undefined;
-    const { sections: { volumes } } = await settingsFor(
+    const { sections } = await settingsFor(
       { config, isExempt },
       request.user,
     );
-    const dependsOnIt = volumes?.enforce &&
-      !await isExempt(request.user, volumes);
+    const { volumes, privileges } = sections;
+    const holds = async (policy: CommonKeys | undefined) =>
+      policy?.enforce && !await isExempt(request.user, policy);
+    const brings = [
+      ...await holds(volumes) ? ["volumes"] : [],
+      ...privileges?.require.includes("user") && await holds(privileges)
+        ? ["a user of its own"]
+        : [],
+    ];
     return {
-      ...dependsOnIt
-        ? unknown(`the image ${shown(name)}, which can bring volumes`)
+      ...brings.length > 0
+        ? unknown(
+          `the image ${shown(name)}, which can bring ${brings.join(" and ")}`,
+        )
         : { outcome: "allowed", text: "allowed" },
       answer: { status: 404, body: { message: `No such image: ${name}` } },
     };

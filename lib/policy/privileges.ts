@@ -249,9 +249,19 @@ async function decideOptions(
   const asksImage = image !== "" && options.user === "" &&
     policy.require.includes("user");
   const images = asksImage ? await engine.inspectEveryPlatform(image) : [];
+  // Without the image the engine makes nothing: its 404 is the right answer, and
+  // has the client pull it. What comes by then is looked at when it is made.
+  const required = asksImage && images.length === 0
+    ? policy.require.filter((each) => each !== "user")
+    : policy.require;
   for (const imageUser of images.length > 0 ? images.map(userOf) : [""]) {
     const denied = checkPrivileges({
-      ...{ policy, options, host, recorded, profiles, imageUser },
+      policy: { ...policy, require: required },
+      options,
+      host,
+      recorded,
+      profiles,
+      imageUser,
     });
     if (denied) return denied;
   }

@@ -166,7 +166,12 @@ async function start(args: Args, log: Log): Promise<() => Promise<void>> {
     ...(settings.problem === undefined
       ? []
       : [`the settings could not be read again: ${settings.problem}`]),
-    ...[lines.unwatched() ?? []].flat(),
+    ...(lines.unwatched() === undefined
+      ? []
+      : [`the engine's events are not followed: ${lines.unwatched()}`]),
+    ...(lines.forgetful() === undefined
+      ? []
+      : [`a restart will forget whose containers are: ${lines.forgetful()}`]),
     ...monitors.flatMap((monitor) => {
       const problem = monitor.problem();
       return problem === undefined

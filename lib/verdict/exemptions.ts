@@ -11,6 +11,7 @@ import {
   type Exemptions,
   type Sections,
 } from "../config/config.ts";
+import { messageOf } from "../text.ts";
 
 /**
  * Says whether a user is exempt from a policy. The user is the AuthZ request's:
@@ -59,7 +60,8 @@ export async function settingsFor(
  * @param user The AuthZ request's user.
  * @param route The row of the endpoint table that the call matched.
  * @returns Those of the row's policies that are on and don't apply to the user.
- * @throws {IdentityError} If the user's groups can't be told.
+ * @throws {IdentityError} If the user's groups can't be told, and a policy that
+ *   is enforced depends on them.
  */
 export async function exemptSections(
   sections: Sections,
@@ -70,7 +72,12 @@ export async function exemptSections(
   const exempt: Section[] = [];
   for (const section of endpoint.policies) {
     const policy = sections[section];
-    if (policy && await isExempt(user, policy)) exempt.push(section);
+    if (!policy) continue;
+    const told = isExempt(user, policy);
+    // One that is only tried out refuses nothing, for whatever reason.
+    if (await (policy.enforce ? told : told.catch(() => false))) {
+      exempt.push(section);
+    }
   }
   return exempt;
 }
@@ -150,7 +157,11 @@ async function hostGroups(user: string): Promise<readonly string[]> {
     stdin: "null",
     stderr: "null",
     signal: AbortSignal.timeout(LOOK_UP_TIME),
-  }).output();
+  }).output().catch((error) => {
+    throw new IdentityError(
+      `the groups of ${user} can't be asked for: ${messageOf(error)}`,
+    );
+  });
   if (signal !== null) {
     throw new IdentityError(
       `the groups of ${user} were not told within ${LOOK_UP_TIME / 1000} s`,

@@ -41,6 +41,9 @@ export interface FirstLineOptions extends LineOptions {
   readonly observe?: (observation: Observation) => void;
 }
 
+/** A policy does not hold for the user. */
+const EXEMPT = "exempt";
+
 /** Decides whether the engine may serve a call; it never throws. */
 export type FirstLine = (request: AuthzRequest) => Promise<Decision>;
 
@@ -87,17 +90,17 @@ export function createFirstLine(
       for (const section of route.endpoint.policies) {
         const policy = sections[section];
         if (!policy) continue;
-        if (await isExempt(request.user, policy)) {
-          reasons.push(`${shown(request.user)} is exempt from [${section}]`);
-          exempt.push(section);
-          continue;
-        }
         const decision = await decideSection(
           section,
           sections,
           request,
           route,
         );
+        if (decision === EXEMPT) {
+          reasons.push(`${shown(request.user)} is exempt from [${section}]`);
+          exempt.push(section);
+          continue;
+        }
         if (decision.allow) {
           if (decision.because) reasons.push(decision.because);
           continue;
@@ -161,8 +164,9 @@ export function createFirstLine(
     sections: Sections,
     request: AuthzRequest,
     route: Route,
-  ): Promise<Decision> {
+  ): Promise<Decision | typeof EXEMPT> {
     try {
+      if (await isExempt(request.user, sections[section]!)) return EXEMPT;
       const call = new Call(request, route);
       if (call.endpoint.name === "service update") {
         await requireOneService(call, engine);

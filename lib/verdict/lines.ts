@@ -1,7 +1,5 @@
 /**
- * The lines that decide on calls, put together. This is loaded when the first
- * message has come: an engine's first question is who we are, and that can be
- * answered before.
+ * The lines that decide on calls, put together.
  *
  * @module
  */
@@ -39,11 +37,10 @@ export interface Lines {
 export interface AllLines extends Lines {
   /** Whether users get past all this by HTTP/2. */
   http2: Pick<Http2Watch, "warning" | "logWarning">;
-  /**
-   * @returns What keeps us from looking at what the host has, or from knowing
-   *   after a restart whose that is; undefined if nothing does.
-   */
+  /** @returns Why nobody looks at what the host has, if nobody does. */
   unwatched(): string | undefined;
+  /** @returns Why a restart will forget whose containers are, if it will. */
+  forgetful(): string | undefined;
   /** @returns How many containers are left alone that a policy refuses. */
   left(): number;
   /** Looks at all containers again: the settings are other ones now. */
@@ -131,15 +128,8 @@ export function createLines(
       http2.engineStarts();
     },
     http2,
-    unwatched() {
-      const problem = following.problem();
-      if (problem !== undefined) {
-        return `the engine's events are not followed: ${problem}`;
-      }
-      return kept.problem === undefined
-        ? undefined
-        : `a restart will forget whose containers are: ${kept.problem}`;
-    },
+    unwatched: following.problem,
+    forgetful: () => kept.problem,
     left: thirdLine.left,
     settingsChanged: following.settingsChanged,
     async close() {
@@ -161,7 +151,7 @@ function timed(client: EngineClient, metrics: Metrics): EngineClient {
       try {
         const answer = await client.send(request);
         count(
-          answer.status < 300
+          answer.status < 400
             ? "ok"
             : answer.status === 404
             ? "not_found"

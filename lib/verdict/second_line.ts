@@ -136,7 +136,7 @@ export function createSecondLine(
     if (!route || !LOOKED_AT.has(route.endpoint.name)) return ALLOW;
     const started = performance.now();
     let decision: Decision = ALLOW;
-    let exempt: Section[] = [];
+    let exempt: Section[] | undefined;
     let settings = EVERYBODY;
     try {
       const { user } = response.request;

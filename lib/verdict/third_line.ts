@@ -44,14 +44,15 @@ export interface ThirdLine {
    *
    * @param response The engine's answer.
    * @param route The call's row in the endpoint table.
-   * @param exempt The policies that its user is exempt from.
+   * @param exempt The policies that its user is exempt from; undefined if that
+   *   can't be told.
    * @param settings The `[for.NAME]` that holds for its user, if one does.
    * @returns When the client may have the answer. It never throws.
    */
   served(
     response: AuthzResponse,
     route: Route,
-    exempt: readonly Section[],
+    exempt: readonly Section[] | undefined,
     settings?: string,
   ): Promise<void>;
   /** @param id ID of a container that was made. */
@@ -114,8 +115,15 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   const stopping = new Set<string>();
   /** Containers that were started before the first look. */
   const early = new Set<string>();
-  /** Whether the engine was started since the last look. */
-  let isNewEngine = false;
+  /** Containers that ran before the first look, and that it could not read. */
+  const unread = new Set<string>();
+  /** Counts the engines. */
+  let engines = 0;
+  /** Which of them all containers were looked at last. */
+  let lookedEngine = 0;
+
+  /** Why kept.json could not be written, as the log has it. */
+  let toldProblem = kept.problem;
 
   /** What the policies have against a container that nobody may have. */
   async function look(container: ContainerFacts): Promise<Look> {
@@ -169,6 +177,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
   }
 
   async function decideOnStarted(container: ContainerFacts): Promise<void> {
+    if (unread.has(container.id)) return await leaveAlone(container);
     const now = await look(container);
     if (now.findings.length === 0) return;
     // Before the first look it can be what ran before, if it did not stand
@@ -256,20 +265,36 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     kept.undecided.delete(id);
     kept.stood.delete(id);
     early.delete(id);
+    unread.delete(id);
   }
 
   /** Remembers what may not run, and does not. */
   async function standsStill(container: ContainerFacts): Promise<void> {
-    const { findings } = await look(container);
-    if (findings.length > 0) kept.stood.add(container.id);
-    else kept.stood.delete(container.id);
+    try {
+      const { findings } = await look(container);
+      if (findings.length > 0) kept.stood.add(container.id);
+      else kept.stood.delete(container.id);
+    } catch (error) {
+      await fail(container.id, error);
+    }
   }
 
   /** Nobody watched when it was made or started. */
   async function leaveAlone(container: ContainerFacts): Promise<void> {
-    const { id, names, running } = container;
+    const { id, running } = container;
     seen.add(id);
     if (!running) return await standsStill(container);
+    unread.add(id);
+    try {
+      await keepBefore(container);
+      unread.delete(id);
+    } catch (error) {
+      await fail(id, error);
+    }
+  }
+
+  async function keepBefore(container: ContainerFacts): Promise<void> {
+    const { id, names } = container;
     const { findings } = await look(container);
     if (findings.length === 0) return;
     for (const { section } of findings) {
@@ -308,6 +333,8 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
 
   async function lookAround(since?: number): Promise<void> {
     const begun = epoch;
+    const engineNow = engines;
+    const isNewEngine = engineNow !== lookedEngine;
     const now = Date.now();
     const away = kept.watchedUntil;
     const isBrief = Math.abs(now - away) < RESTART_TIME;
@@ -319,6 +346,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
       ...seen,
       ...kept.containers.keys(),
       ...kept.undecided,
+      ...kept.stood,
     ]);
     for await (const container of engine.listContainers()) {
       const { id } = container;
@@ -336,19 +364,25 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
       ) {
         seen.add(id);
         running.push(runs(container));
-      } else if (since !== undefined) await leaveAlone(container);
+      } else if (since !== undefined) running.push(leaveAlone(container));
       else if (container.running) running.push(runs(container));
-      else await standsStill(container);
+      else running.push(standsStill(container));
     }
     await Promise.all(running);
+    if (engines !== engineNow) return; // What it has starts anew.
     for (const id of absent) gone(id);
     looked = begun;
-    isNewEngine = false;
-    for (const id of early) void started(id);
+    lookedEngine = engineNow;
+    const late = [...early];
     early.clear();
+    for (const id of late) void started(id);
     await whose.forgetServices();
     kept.watchedUntil = now;
     await kept.save();
+    if (kept.problem !== undefined && kept.problem !== toldProblem) {
+      log.error(kept.problem);
+    }
+    toldProblem = kept.problem;
   }
 
   /** What is not noted is nobody's: nothing that is refused can stay by it. */
@@ -378,7 +412,7 @@ export function createThirdLine(options: ThirdLineOptions): ThirdLine {
     lookAround,
     engineEnded() {
       looked = undefined;
-      isNewEngine = true;
+      engines++;
       whose.engineEnded();
     },
     settingsChanged: () => void epoch++,

@@ -106,17 +106,20 @@ export class Whose {
    *
    * @param response The engine's answer.
    * @param route The call's row in the endpoint table.
-   * @param exempt The policies that its user is exempt from.
+   * @param exempt The policies that its user is exempt from; undefined if that
+   *   can't be told: what is known of a service stays as it was then.
    * @param settings The `[for.NAME]` that holds for its user, if one does.
    * @returns When the client may have the answer.
+   * @throws {EngineError} If the engine can't tell which service was changed.
+   * @throws {Error} If the answer to a create names nothing.
    */
   async served(
     { request, status, body }: AuthzResponse,
     route: Route,
-    exempt: readonly Section[],
+    exempt: readonly Section[] | undefined,
     settings = EVERYBODY,
   ): Promise<void> {
-    const isKept = status === 201 &&
+    const isKept = status === 201 && exempt !== undefined &&
       (exempt.length > 0 || settings !== EVERYBODY);
     switch (route.endpoint.name) {
       case "container create":
@@ -140,7 +143,7 @@ export class Whose {
         }
         return;
       case "service update":
-        if (status === 200) {
+        if (status === 200 && exempt) {
           await this.#keepOnly(route.subject, exempt, settings);
         }
         return;

@@ -588,6 +588,15 @@ Deno.test("first line: whose groups can't be told is refused", async () => {
   };
   const { said } = await decide({ ...CREATE, user: "eve" }, options);
   assertEquals(said, "user can't be looked up: no answer");
+  // What is only tried out refuses nothing.
+  for (const [more, expected] of [["", said], ["enforce = false", "allowed"]]) {
+    const config = `[volumes]\nallow-group = ["storage"]\n${more}`;
+    const tried = await decide({ ...CREATE, user: "eve" }, {
+      ...{ ...options, config },
+    });
+    assertEquals(tried.said, expected);
+    assertMatch(tried.log[0], /rule=identity reason="user can't be looked up/);
+  }
 });
 
 Deno.test("first line: who may mount more can put links in others' way", async () => {

@@ -1,7 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { parseConfig } from "../../../lib/config/load.ts";
 import { type Engine, EngineError } from "../../../lib/engine/engine.ts";
-import { exemptionCheck } from "../../../lib/verdict/exemptions.ts";
+import {
+  exemptionCheck,
+  IdentityError,
+} from "../../../lib/verdict/exemptions.ts";
 import { openLog } from "../../../lib/log.ts";
 import { pluginHandler } from "../../../lib/server/plugin.ts";
 import { ALLOW } from "../../../lib/policy/decision.ts";
@@ -22,11 +25,12 @@ interface Setting {
   /** What the new container has. */
   mounts?: Mount[];
   engine?: Partial<Engine>;
+  groups?: () => Promise<string[]>;
 }
 
 /** A second line, with what it logged and what it removed. */
 async function open(
-  { config = "[volumes]", mounts, engine }: Setting = {},
+  { config = "[volumes]", mounts, engine, groups }: Setting = {},
 ) {
   const log: string[] = [];
   const asked: string[] = [];
@@ -61,7 +65,7 @@ async function open(
       },
       ...engine,
     }),
-    isExempt: exemptionCheck(() => Promise.resolve([])),
+    isExempt: exemptionCheck(groups ?? (() => Promise.resolve([]))),
     log: openLog(
       { debug: true, journal: true, format: "text" },
       (line) => log.push(line),
@@ -505,5 +509,27 @@ allow-bind = ["/opt/"]
     await secondLine({ request: { ...request, user }, ...more });
     assertEquals(removed, isRemoved ? [ID] : [], `${user} ${source}`);
     assertEquals(served, [[request.uri, [], ...settings]]);
+  }
+});
+
+Deno.test("second line: that groups can't be told takes nothing from anybody", async () => {
+  const groups = () => Promise.reject(new IdentityError("no answer"));
+  const update = "POST /services/db/update?version=1";
+  for (
+    const [config, call, expected, exempt] of [
+      ["", update, "allowed", undefined],
+      ["", "POST /containers/create", "can't be checked: no answer", undefined],
+      // What is only tried out refuses nothing.
+      ["enforce = false", "POST /containers/create", "allowed", []],
+    ] as const
+  ) {
+    const { secondLine, served, removed } = await open({
+      config: `[volumes]\nallow-group = ["storage"]\n${config}`,
+      ...{ groups, mounts: [] },
+    });
+    const asked = { ...request(call, {}), user: "alice" };
+    const decision = await secondLine(created({ request: asked, status: 201 }));
+    assertEquals(said(decision).endsWith(expected), true, said(decision));
+    assertEquals([served, removed], [[[asked.uri, exempt]], []]);
   }
 });

@@ -5,6 +5,7 @@ import {
   EngineTooMuch,
 } from "../../../lib/engine/engine.ts";
 import { FakeClock, isOver, settled } from "../fake_clock.ts";
+import { NO_OPTIONS } from "../../../lib/call/container_options.ts";
 import { call, Create, Host, idOf, mountsOf } from "./host.ts";
 
 const DATA = mountsOf("data");
@@ -284,6 +285,51 @@ test("what stood still is stopped if it runs after a restart of the plugin", asy
   }
 });
 
+test("what can't be read at the first look keeps it from no other", async () => {
+  // An inspect waits for the container's lock, which docker cp can hold.
+  const locked = new Set([idOf("1"), idOf("2")]);
+  const host = await Host.open("[volumes]\n[privileges]", {
+    ...BINDS,
+    inspectOptions: (id) =>
+      locked.has(id)
+        ? Promise.reject(new EngineError("no answer"))
+        : Promise.resolve({ options: NO_OPTIONS }),
+  });
+  host.add("1", DATA, { created: 0, running: true });
+  host.add("2", DATA, { created: 0 });
+  host.add("3", DATA, { created: 0, running: true });
+  await arrive(host);
+  assertEquals([host.deeds, host.thirdLine.left()], [["failed", "failed"], 1]);
+  // It ran before, whenever it is that this can be told.
+  await host.thirdLine.lookAround();
+  await host.thirdLine.started(idOf("1"));
+  assertEquals([host.done, host.thirdLine.left()], [[], 1]);
+  locked.clear();
+  await host.thirdLine.lookAround();
+  assertEquals([host.done, host.thirdLine.left()], [[], 2]);
+  await host.thirdLine.started(host.start(idOf("2")));
+  assertEquals(host.done, ["stop 2"]);
+});
+
+test("a look that its engine does not outlive decides on nothing later", async () => {
+  const asked = Promise.withResolvers<void>();
+  const host = await Host.open("[volumes]", {
+    stopForGood: () => asked.promise,
+  });
+  const id = host.add("1", DATA, { created: 0 });
+  await arrive(host);
+  host.start(id);
+  const look = host.thirdLine.lookAround();
+  await settled();
+  host.thirdLine.engineEnded();
+  asked.resolve();
+  await look;
+  // The next engine starts it by itself.
+  await host.thirdLine.started(id);
+  await arrive(host);
+  assertEquals([host.done, host.thirdLine.left()], [[], 1]);
+});
+
 test("what is started before the first look is decided on after it", async () => {
   const host = await Host.open();
   const id = host.add("1", DATA, { created: 0 });
@@ -436,6 +482,7 @@ test("what is gone is forgotten, what came meanwhile is not", async () => {
     },
   });
   await host.kept.keep("containers", idOf("9"), "exempt", "volumes");
+  host.kept.stood.add(idOf("8"));
   const look = host.thirdLine.lookAround();
   await entered.promise;
   // An exempt user's create, answered while all are looked at.
@@ -446,6 +493,7 @@ test("what is gone is forgotten, what came meanwhile is not", async () => {
   goOn.resolve();
   await look;
   assertEquals([...host.kept.containers.keys()], [idOf("1")]);
+  assertEquals(host.kept.stood.size, 0);
   await host.thirdLine.started(host.start(idOf("1")));
   await host.thirdLine.lookAround();
   assertEquals([host.names, host.done], ["1", []]);

@@ -75,6 +75,8 @@ test("an answer that names nothing is an error, for exempt users alone", async (
       whose.served(answer(create, 201), route, ["volumes"])
     );
     await whose.served(answer(create, 201), route, []);
+    await whose.allowed(request, route, []);
+    await whose.served(answer(create, 201, A), route, undefined);
     assertEquals([kept.containers.size, kept.services.size], [0, 0]);
     // It is over in any case.
     assertEquals(await isOver(whose.known(made(host, "data"))), true);
@@ -251,8 +253,8 @@ test("whoever changes a service last answers for it", async () => {
   const { kept, whose } = await open();
   const update = call("POST /services/db/update?version=1", {});
   const [request, route] = update;
-  const change = async (exempt: Section[], status: number) => {
-    await whose.allowed(request, route, exempt);
+  const change = async (exempt: Section[] | undefined, status: number) => {
+    await whose.allowed(request, route, exempt ?? []);
     const meanwhile = entries(kept.services);
     await whose.served(answer(update, status), route, exempt);
     return [meanwhile, entries(kept.services)];
@@ -267,6 +269,8 @@ test("whoever changes a service last answers for it", async () => {
   for (const status of [0, 400, 404, 500]) {
     assertEquals(await change([], status), [both, both], `${status}`);
   }
+  // Whoever it was by then, nothing is taken from anybody.
+  assertEquals(await change(undefined, 200), [both, both]);
   assertEquals(await change(["volumes"], 200), [both, volumes]);
   assertEquals(await change([], 200), [volumes, none]);
 });

@@ -62,3 +62,32 @@ hostTest("a container with more than is allowed", async (t, host) => {
     assertEquals(await host.alerts(id.slice(0, 12)), []);
   });
 });
+
+hostTest("an image that is not here, and a required user", async (t, host) => {
+  await host.image("plain:1");
+  await host.guard('[privileges]\nrequire = ["user"]\n');
+  const create = (Image: string) =>
+    host.h.api("POST", "/containers/create", { Image, Cmd: ["true"] });
+
+  await t.step("the engine's 404 tells the client to pull it", async () => {
+    const { status, body } = await create("nowhere:1");
+    assertEquals(status, 404, body);
+  });
+
+  await t.step("once it is here, its user counts", async () => {
+    const { status, body } = await create("plain:1");
+    assertEquals(status, 403, body);
+    assertStringIncludes(body, "--user UID");
+  });
+
+  await t.step("made in between: removed, with an alert", async () => {
+    const { Id } = await host.behindItsBack(() =>
+      create("plain:1").then((answer) => answer.json<{ Id: string }>())
+    );
+    await eventually("it is gone", async () => {
+      const { containers } = await host.things();
+      return containers.every((each) => each.Id !== Id);
+    });
+    assertStringIncludes(await host.alert(Id.slice(0, 12)), "--user UID");
+  });
+});

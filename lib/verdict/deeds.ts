@@ -55,7 +55,7 @@ export class Deeds {
    * @param look What the policies have against it.
    */
   async removeMade(container: ContainerFacts, look: Look): Promise<void> {
-    if (this.#isTrial(container, look, "removed")) return;
+    if (isTrial(look)) return this.#tellOnce(container, look, "removed");
     await this.#remove(container);
     this.#alert(
       container,
@@ -78,14 +78,13 @@ export class Deeds {
   async removeTask(container: ContainerFacts, look: Look): Promise<void> {
     const { engine, log, metrics } = this.#options;
     const { id, name } = look.service!;
-    const isTrial = !look.findings.some(({ enforce }) => enforce);
-    if (!isTrial) await this.#remove(container);
+    if (!isTrial(look)) await this.#remove(container);
     const isFirst = !this.#alerted.has(id);
     // Told twice is better than kept for ever.
     if (this.#alerted.size >= ALERTED) this.#alerted.clear();
     this.#alerted.add(id);
-    if (isTrial) {
-      if (isFirst) this.#isTrial(container, look, "removed");
+    if (isTrial(look)) {
+      if (isFirst) this.#tellOnce(container, look, "removed");
       return;
     }
     metrics.acted("task_removed");
@@ -121,7 +120,7 @@ export class Deeds {
    * @param look What the policies have against it.
    */
   async stopStarted(container: ContainerFacts, look: Look): Promise<void> {
-    if (this.#isTrial(container, look, "stopped")) return;
+    if (isTrial(look)) return this.#tellOnce(container, look, "stopped");
     this.#requireQuestions();
     await this.#options.engine.stopForGood(container.id);
     this.#alert(
@@ -153,19 +152,16 @@ export class Deeds {
     this.#tried.delete(id);
   }
 
-  /** What is only tried out is only logged, once. */
-  #isTrial(
+  /** A container is looked at again and again. */
+  #tellOnce(
     container: ContainerFacts,
     look: Look,
     deed: "removed" | "stopped",
-  ): boolean {
-    if (look.findings.some(({ enforce }) => enforce)) return false;
-    // It is looked at again and again.
-    if (this.#tried.has(container.id)) return true;
+  ): void {
+    if (this.#tried.has(container.id)) return;
     this.#tried.add(container.id);
     this.#alert(container, look, `would be ${deed}`);
     this.#options.metrics.acted(`would_be_${deed}`);
-    return true;
   }
 
   async #remove(container: ContainerFacts): Promise<void> {
@@ -212,6 +208,11 @@ export class Deeds {
       },
     );
   }
+}
+
+/** Whether all policies that have something against it are only tried out. */
+function isTrial({ findings }: Look): boolean {
+  return !findings.some(({ enforce }) => enforce);
 }
 
 function volumesOf({ mounts }: ContainerFacts): string[] {

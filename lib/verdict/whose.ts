@@ -88,11 +88,22 @@ export class Whose {
       case "container start":
       case "container restart":
       case "container update":
-        return await this.#keepMeant(route.subject, exempt, settings);
+        return await this.#keepAlso(
+          "containers",
+          exempt,
+          settings,
+          async () => {
+            const [meant] = await this.#engine.findContainers(route.subject);
+            return meant?.id;
+          },
+        );
       case "service create":
         return this.#serviceCreates.begin(request.user);
       case "service update":
-        return await this.#keepService(route.subject, exempt, settings);
+        // Its tasks can come before the answer.
+        return await this.#keepAlso("services", exempt, settings, async () => {
+          return (await this.#engine.inspectService(route.subject))?.id;
+        });
       case "build":
         if (!usesBuildKit(new Call(request, route))) {
           this.#builds.begin(buildKey(request));
@@ -217,37 +228,22 @@ export class Whose {
   }
 
   /**
-   * What the name means now is what an exempt user may start. Others who start
-   * it must not lose it by the settings of who made it.
+   * What the name means now is what an exempt user may start or change. Others
+   * who do so must not lose it by the settings of who made it.
    */
-  async #keepMeant(
-    name: string,
+  async #keepAlso(
+    kind: "containers" | "services",
     exempt: readonly Section[],
     settings: string,
+    find: () => Promise<string | undefined>,
   ): Promise<void> {
-    const isNothingKept = this.#kept.containers.size === 0;
+    const isNothingKept = this.#kept[kind].size === 0;
     if (exempt.length === 0 && settings === EVERYBODY && isNothingKept) return;
-    const [meant] = await this.#engine.findContainers(name);
-    if (!meant) return;
-    await this.#kept.judgeAlsoBy("containers", meant.id, settings);
+    const id = await find();
+    if (id === undefined) return;
+    await this.#kept.judgeAlsoBy(kind, id, settings);
     for (const section of exempt) {
-      await this.#kept.keep("containers", meant.id, "exempt", section);
-    }
-  }
-
-  /** Its tasks can come before the answer. */
-  async #keepService(
-    name: string,
-    exempt: readonly Section[],
-    settings: string,
-  ): Promise<void> {
-    const isNothingKept = this.#kept.services.size === 0;
-    if (exempt.length === 0 && settings === EVERYBODY && isNothingKept) return;
-    const service = await this.#engine.inspectService(name);
-    if (!service) return;
-    await this.#kept.judgeAlsoBy("services", service.id, settings);
-    for (const section of exempt) {
-      await this.#kept.keep("services", service.id, "exempt", section);
+      await this.#kept.keep(kind, id, "exempt", section);
     }
   }
 

@@ -108,8 +108,7 @@ export function readArgs(
   runtimeDirectory?: string,
 ): Args {
   const parsed: Record<string, unknown> = parseArgs(
-    // parseArgs takes "-host" for a cluster of one-letter flags.
-    args.map((arg) => arg.replace(/^-(?=[a-z]{2})/, "--")).map(plainSwitch),
+    inLongForm(args, TEXTS),
     {
       string: TEXTS,
       boolean: SWITCHES,
@@ -124,16 +123,8 @@ export function readArgs(
   );
   const [stray] = parsed._ as string[];
   if (stray !== undefined) throw new UsageError(`what is ${stray}?`);
-  const all = (name: string) => {
-    const values = parsed[name] as string[];
-    if (values.includes("")) throw new UsageError(`--${name} needs a value`);
-    return values;
-  };
-  const one = (name: string) => {
-    const values = all(name);
-    if (values.length < 2) return values.at(0);
-    throw new UsageError(`--${name} is there twice: keep one of them`);
-  };
+  const all = (name: string) => allOf(name, parsed[name] as string[]);
+  const one = (name: string) => oneOf(name, parsed[name] as string[]);
   const host = one("host") ?? "unix:///var/run/docker.sock";
   if (!isHost(host)) throw new UsageError(`--host ${host}: give ${HOST_FORM}`);
   return {
@@ -150,6 +141,56 @@ export function readArgs(
     version: parsed.version === true,
     help: parsed.help === true,
   };
+}
+
+/**
+ * Brings arguments into a form that parseArgs reads as Go reads them.
+ *
+ * @param args The arguments.
+ * @param texts The options with a value.
+ * @returns The same, each option with two dashes.
+ * @throws {UsageError} If a switch is neither on nor off.
+ */
+export function inLongForm(
+  args: readonly string[],
+  texts: readonly string[],
+): string[] {
+  const words: string[] = [];
+  for (const arg of args) {
+    const last = words.at(-1) ?? "";
+    // parseArgs takes neither for a value, unless it stands behind "=".
+    const isValue = texts.some((name) => last === `--${name}`);
+    if (isValue && (arg === "" || arg === "-")) {
+      words[words.length - 1] = `${last}=${arg}`;
+    } else {
+      // It takes "-host" for a cluster of one-letter flags.
+      words.push(plainSwitch(arg.replace(/^-(?=[a-z]{2})/, "--")));
+    }
+  }
+  return words;
+}
+
+/**
+ * Reads an option that may be there once.
+ *
+ * @param name The option.
+ * @param values Its values, as many as there are.
+ * @returns Its value; undefined if it is not there.
+ * @throws {UsageError} If it is there twice, or has an empty value: a shell
+ *   variable may be unset.
+ */
+export function oneOf(
+  name: string,
+  values: readonly string[],
+): string | undefined {
+  const [value, ...more] = allOf(name, values);
+  if (more.length === 0) return value;
+  throw new UsageError(`--${name} is there twice: keep one of them`);
+}
+
+function allOf(name: string, values: readonly string[]): readonly string[] {
+  if (values.includes("")) throw new UsageError(`--${name} needs a value`);
+  return values;
 }
 
 function readAddresses(

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { parseArgs } from "@std/cli";
 import { ConfigError } from "../config/document.ts";
 import { loadConfig } from "../config/load.ts";
 import { summarizeConfig } from "../config/show.ts";
@@ -17,6 +16,7 @@ import { printable, shown } from "../text.ts";
 import { readArgs, UsageError } from "./args.ts";
 import { jsonOf, tableOf } from "./audit_report.ts";
 import { type Survey, survey } from "./audit_survey.ts";
+import { readWords } from "./words.ts";
 
 /** What `audit` takes, for who mistyped. */
 export const AUDIT_USAGE = "usage: docker-policy-plugin audit " +
@@ -46,9 +46,6 @@ const EXIT = { clean: 0, found: 1, unknown: 2 };
  */
 const PATIENCE = 20_000;
 
-/** Options of the plugin's own that `audit` passes on. */
-const PASSED_ON = ["config", "host", "cert-path"];
-
 /**
  * Prints on standard output what would be refused; on standard error what could
  * not be looked at.
@@ -59,12 +56,12 @@ const PASSED_ON = ["config", "host", "cert-path"];
  * @throws {UsageError} If the words can't be followed.
  */
 export async function auditHost(words: readonly string[]): Promise<number> {
-  const read = readWords(words);
-  if (!read) {
+  const wish = readWish(words);
+  if (!wish) {
     console.log(HELP);
     return EXIT.clean;
   }
-  const args = readArgs(read.options);
+  const args = readArgs(wish.options);
   try {
     const config = loadConfig(args.config);
     using client = engineClient(engineEndpoint(args), {
@@ -79,7 +76,7 @@ export async function auditHost(words: readonly string[]): Promise<number> {
       progress: (done, total) => progress.show(done, total),
     });
     progress[Symbol.dispose]();
-    const lines = read.format === "json"
+    const lines = wish.format === "json"
       ? [jsonOf(found)]
       : tableOf(found, summarizeConfig(config));
     for (const line of lines) console.log(line);
@@ -94,34 +91,15 @@ export async function auditHost(words: readonly string[]): Promise<number> {
 }
 
 /** Undefined if they ask for help. */
-function readWords(words: readonly string[]) {
-  const parsed = parseArgs(
-    // parseArgs takes "-host" for a cluster of one-letter flags.
-    words.map((word) => word.replace(/^-(?=[a-z]{2})/, "--")),
-    {
-      string: ["format", "_", ...PASSED_ON],
-      boolean: ["tls-verify", "help"],
-      collect: ["format", ...PASSED_ON],
-      alias: { help: "h" },
-      unknown: (word: string) => {
-        if (word.startsWith("-")) {
-          throw new UsageError(`unknown option ${word}`);
-        }
-      },
-    },
-  ) as Record<string, unknown>;
-  if (parsed.help) return undefined;
-  const values = (name: string) => parsed[name] as string[];
-  const files = [...values("_"), ...values("config")];
+function readWish(words: readonly string[]) {
+  const read = readWords(words, ["format"]);
+  if (!read) return undefined;
+  const files = [...read.rest, ...read.behind, ...read.values("config")];
   if (files.length > 1) throw new UsageError("give one file");
-  const options = [
-    ...files.map((file) => `--config=${file}`),
-    ...["host", "cert-path"].flatMap((name) =>
-      values(name).map((value) => `--${name}=${value}`)
-    ),
-    ...(parsed["tls-verify"] ? ["--tls-verify"] : []),
-  ];
-  return { options, format: readFormat(values("format")) };
+  return {
+    options: [...files.map((file) => `--config=${file}`), ...read.engine],
+    format: readFormat(read.values("format")),
+  };
 }
 
 function readFormat(

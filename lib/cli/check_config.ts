@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { parseArgs } from "@std/cli";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/document.ts";
 import { loadConfig, readConfig } from "../config/load.ts";
@@ -14,6 +13,7 @@ import { EngineError } from "../engine/error.ts";
 import { USUAL_HOST } from "../engine/h2c.ts";
 import { readArgs, UsageError } from "./args.ts";
 import { checkHost, usualHostWarnings } from "./check_host.ts";
+import { readWords } from "./words.ts";
 
 /** What `check-config` takes, for who mistyped. */
 export const CHECK_CONFIG_USAGE = "usage: docker-policy-plugin check-config " +
@@ -62,8 +62,8 @@ export async function checkConfig(
   words: readonly string[],
   readInput: () => Promise<Uint8Array>,
 ): Promise<number> {
-  const wish = readWords(words);
-  if (wish === "help") {
+  const wish = readWish(words);
+  if (!wish) {
     console.log(HELP);
     return EXIT.ok;
   }
@@ -97,50 +97,30 @@ function warn(texts: readonly string[]): void {
   for (const text of texts) console.error(`warning: ${text}`);
 }
 
-/** The engine's options; of the plugin's own, `--host` alone needs a value. */
-const ENGINE_OPTIONS = ["host", "cert-path"];
-
-function readWords(words: readonly string[]): Wish | "help" {
-  const parsed = parseArgs(
-    withHost(
-      words.map((word) =>
-        word.replace(/^-(?=(config|host|cert-path|tls-verify)\b)/, "--")
-      ),
-    ),
-    {
-      string: ["config", "_", ...ENGINE_OPTIONS],
-      boolean: ["tls-verify", "help"],
-      collect: ["config", ...ENGINE_OPTIONS],
-      alias: { help: "h" },
-      unknown: (word: string) => {
-        if (word.startsWith("-") && word !== "-") {
-          throw new UsageError(`unknown option ${word}`);
-        }
-      },
-    },
-  );
-  if (parsed.help) return "help";
-  const files = [...parsed._ as string[], ...parsed.config as string[]];
+/** Undefined if they ask for help. */
+function readWish(words: readonly string[]): Wish | undefined {
+  const read = readWords(withHost(words));
+  if (!read) return undefined;
+  const { rest, behind, engine, values } = read;
+  const files = [...rest, ...behind, ...values("config")];
   if (files.length > 1) throw new UsageError("give one file");
   if (files.includes("")) throw new UsageError("give the name of a file");
-  const options = ENGINE_OPTIONS.flatMap((name) =>
-    (parsed[name as keyof typeof parsed] as string[])
-      .map((value) => `--${name}=${value}`)
-  );
-  if (parsed["tls-verify"]) options.push("--tls-verify");
-  if (options.length > 0 && (parsed.host as string[]).length === 0) {
-    throw new UsageError(`${options[0].replace(/=.*/, "")} needs a --host`);
+  if (engine.length > 0 && values("host").length === 0) {
+    throw new UsageError(`${engine[0].replace(/=.*/, "")} needs a --host`);
   }
   return {
     file: files.at(0),
-    ...(options.length > 0 && { address: readArgs(options) }),
+    ...(engine.length > 0 && { address: readArgs(engine) }),
   };
 }
 
-/** Gives `--host` its address, unless the next word is one. */
+/**
+ * Gives `--host` its address, unless the next word is one: here alone it needs
+ * none.
+ */
 function withHost(words: readonly string[]): string[] {
   return words.map((word, index) =>
-    word === "--host" && !words.at(index + 1)?.includes("://")
+    /^--?host$/.test(word) && !words.at(index + 1)?.includes("://")
       ? `--host=${USUAL_HOST}`
       : word
   );

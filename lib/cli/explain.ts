@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { parseArgs } from "@std/cli";
 import type { AuthzRequest } from "../call/authz.ts";
 import { Call } from "../call/call.ts";
 import { routeOf } from "../call/endpoints.ts";
@@ -25,8 +24,9 @@ import {
   settingsFor,
 } from "../verdict/exemptions.ts";
 import { createFirstLine } from "../verdict/first_line.ts";
-import { readArgs, UsageError } from "./args.ts";
+import { oneOf, readArgs, UsageError } from "./args.ts";
 import { type Answer, serveProxy } from "./proxy.ts";
+import { readWords } from "./words.ts";
 
 /** What `explain` takes, for who mistyped. */
 export const EXPLAIN_USAGE = "usage: docker-policy-plugin explain " +
@@ -64,9 +64,6 @@ const NOTHING_DONE: Answer = {
   body: { message: "explain: would be allowed; nothing was done" },
 };
 
-/** Options of the plugin's own that `explain` passes on. */
-const PASSED_ON = ["config", "host", "cert-path"];
-
 /**
  * Prints on standard output which calls would be allowed; on standard error why
  * that can't be said, if it can't.
@@ -77,12 +74,12 @@ const PASSED_ON = ["config", "host", "cert-path"];
  * @throws {UsageError} If the words can't be followed.
  */
 export async function explain(words: readonly string[]): Promise<number> {
-  const read = readWords(words);
-  if (!read) {
+  const wish = readWish(words);
+  if (!wish) {
     console.log(HELP);
     return EXIT.allowed;
   }
-  const { command, file, user, options } = read;
+  const { command, file, user, options } = wish;
   const args = readArgs(options);
   try {
     const endpoint = engineEndpoint(args);
@@ -103,34 +100,30 @@ export async function explain(words: readonly string[]): Promise<number> {
 }
 
 /** Undefined if they ask for help. */
-function readWords(words: readonly string[]) {
-  const parsed = parseArgs([...words], {
-    string: ["user", "request", ...PASSED_ON],
-    boolean: ["tls-verify", "help"],
-    alias: { help: "h" },
-    "--": true,
-    unknown: (arg: string) => {
-      if (arg.startsWith("-")) throw new UsageError(`unknown option ${arg}`);
-    },
-  });
-  if (parsed.help) return undefined;
-  const [stray] = parsed._;
+function readWish(words: readonly string[]) {
+  const read = readWords(words, ["user", "request"]);
+  if (!read) return undefined;
+  const { rest: [stray], behind: command, engine, values } = read;
   if (stray !== undefined) {
     throw new UsageError(
       `explain ${stray}: give the whole command, as ` +
         "explain -- docker run -v data:/x busybox",
     );
   }
-  const command: string[] = parsed["--"];
-  const file: string | undefined = parsed.request;
-  if (file === "") throw new UsageError("--request needs a file, or -");
+  if (values("request").includes("")) {
+    throw new UsageError("--request needs a file, or -");
+  }
+  const file = oneOf("request", values("request"));
   if ((file === undefined) === (command.length === 0)) {
     throw new UsageError("explain what?");
   }
-  const options = PASSED_ON.filter((name) => parsed[name])
-    .map((name) => `--${name}=${parsed[name]}`);
-  if (parsed["tls-verify"]) options.push("--tls-verify");
-  return { command, file, user: parsed.user as string | undefined, options };
+  const configs = values("config").map((config) => `--config=${config}`);
+  return {
+    command,
+    file,
+    user: oneOf("user", values("user")),
+    options: [...configs, ...engine],
+  };
 }
 
 type Judge = (request: AuthzRequest) => Promise<Verdict>;
@@ -178,7 +171,7 @@ function isBuildOpen({ request, verdict }: Judged): boolean {
 
 /** Runs a command with a socket in the place of the engine's. */
 async function explainCommand(
-  command: string[],
+  command: readonly string[],
   { user = "", engine, endpoint, judge }: {
     user?: string;
     engine: Engine;
@@ -216,7 +209,10 @@ async function explainCommand(
 }
 
 /** Of all programs that run others, this one may run `env`; see main.ts. */
-async function runCommand(command: string[], socket: string): Promise<void> {
+async function runCommand(
+  command: readonly string[],
+  socket: string,
+): Promise<void> {
   // Deno refuses to, if there is an LD_PRELOAD or the like.
   const child = new Deno.Command("env", {
     args: [

@@ -168,6 +168,8 @@ Deno.test("args: mistakes", () => {
       [["--host="], "--host needs a value"],
       [["-cert-path"], "--cert-path needs a value"],
       [["--config="], "--config needs a value"],
+      [["--config", ""], "--config needs a value"],
+      [["xxconfig", ""], "what is xxconfig?"],
       [["--socket", "--debug"], "--socket needs a value"],
       [["--addr="], "--addr needs a value"],
       [["--log-format=xml"], "--log-format=xml: give text or json"],

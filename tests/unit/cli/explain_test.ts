@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { base64 } from "../requests.ts";
-import { program, withConfig } from "../program.ts";
+import { program, programWith, withConfig } from "../program.ts";
 
 const NOWHERE = "--host=unix:///nowhere.sock";
 
@@ -153,6 +153,65 @@ Deno.test("explain: words that say nothing", async () => {
   }
   const { err } = await program("explain", "pull", "alpine");
   assertMatch(err, /explain -- docker run /);
+});
+
+Deno.test("explain: what is empty, or there twice, is no default", async () => {
+  for (
+    const [words, said] of [
+      [["--config="], "--config needs a value"],
+      [["--config", ""], "--config needs a value"],
+      [["--host="], "--host needs a value"],
+      [["--cert-path="], "--cert-path needs a value"],
+      [["--user="], "--user needs a value"],
+      [["--request="], "--request needs a file, or -"],
+      [
+        ["--config=a", "-config=b"],
+        "--config is there twice: keep one of them",
+      ],
+      [["--host=x", "--host=y"], "--host is there twice: keep one of them"],
+      [["--user=a", "--user=b"], "--user is there twice: keep one of them"],
+      [
+        ["--request=a", "--request=b"],
+        "--request is there twice: keep one of them",
+      ],
+      [["--tls-verify=maybe"], "--tls-verify=maybe: give true or false"],
+    ] as [string[], string][]
+  ) {
+    const isRequest = words[0].startsWith("--request");
+    const command = isRequest ? [] : ["--", "true"];
+    const { code, out, err } = await program("explain", ...words, ...command);
+    assertEquals([code, out], [2, ""]);
+    const [first, second] = err.split("\n");
+    assertEquals(first, `docker-policy-plugin: ${said}`);
+    assertMatch(second, /^usage: docker-policy-plugin explain /);
+  }
+});
+
+Deno.test("explain: one dash will do, and the command keeps its own", async () => {
+  const request = posted("/services/create", { Name: "x" });
+  await withConfig('[volumes]\nallow-user = ["dwalsh"]\n', async (config) => {
+    for (const options of [["-user", "dwalsh"], ["-user=dwalsh"]]) {
+      const { code, out } = await explained(config, request, ...options);
+      assertEquals(code, 0);
+      assertMatch(out, /^allowed: dwalsh is exempt from \[volumes\]/);
+    }
+    const { code, out } = await program(
+      ...["explain", "-config", config, NOWHERE, "-tls-verify=0", "--"],
+      ...["echo", "-config", "--", "-user"],
+    );
+    assertEquals([code, out], [2, "-config -- -user\n"]);
+  });
+});
+
+Deno.test("explain: a request may come by standard input", async () => {
+  const request = posted("/containers/x/kill");
+  await withConfig("[push]\n", async (config) => {
+    for (const name of [["--request", "-"], ["-request=-"]]) {
+      const words = ["explain", "--config", config, NOWHERE, ...name];
+      const { code, out } = await programWith(request, ...words);
+      assertEquals([code, out], [0, "allowed\n"]);
+    }
+  });
 });
 
 Deno.test("explain: it says whose settings decided, if there are several", async () => {

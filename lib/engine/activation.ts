@@ -1,4 +1,7 @@
-/** Runs `systemctl` and returns what it prints; rejected if there is none. */
+import { messageOf } from "../text.ts";
+import { EngineError } from "./error.ts";
+
+/** Runs `systemctl` and returns what it prints; rejected if that fails. */
 export type Systemctl = (...words: string[]) => Promise<string>;
 
 /**
@@ -10,6 +13,8 @@ export type Systemctl = (...words: string[]) => Promise<string>;
  * @param systemctl Runs `systemctl`.
  * @returns Whether the service is up; unknown without systemd, or if it does
  *   not listen on that socket.
+ * @throws {EngineError} If it listens there, but does not tell of the service.
+ *   That is not unknown: who then connects may start the service.
  */
 export async function serviceState(
   path: string,
@@ -31,7 +36,14 @@ export async function serviceState(
     const [listens, , service] = line.trim().split(/\s+/);
     if (service === undefined || realPath(listens) !== wanted) continue;
     // While it stops, a waiting connection would start it again.
-    const state = await systemctl("show", "-p", "ActiveState", service);
+    let state: string;
+    try {
+      state = await systemctl("show", "-p", "ActiveState", service);
+    } catch (error) {
+      throw new EngineError(
+        `systemd does not tell whether ${service} is up: ${messageOf(error)}`,
+      );
+    }
     return /^ActiveState=(active|activating|reloading)$/m.test(state)
       ? "up"
       : "down";
@@ -48,7 +60,13 @@ function realPath(path: string): string {
   }
 }
 
-/** Runs the `systemctl` of this host. */
+/**
+ * Runs the `systemctl` of this host.
+ *
+ * @param args Its arguments.
+ * @returns What it prints on standard output.
+ * @throws {Error} If there is none, or if it fails.
+ */
 export async function runSystemctl(...args: string[]): Promise<string> {
   const { success, stdout } = await new Deno.Command("systemctl", {
     args,

@@ -31,7 +31,10 @@ export class Presence {
     return this.#idle !== undefined;
   }
 
-  /** @returns Whether the engine can be connected to. */
+  /**
+   * @returns Whether the engine can be connected to.
+   * @throws {EngineError} If systemd does not tell.
+   */
   async isUp(): Promise<boolean> {
     if (this.#path === undefined || this.#idle) return true;
     const wasHeard = this.#wasHeard;

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { serviceState } from "../../../lib/engine/activation.ts";
+import { EngineError } from "../../../lib/engine/error.ts";
 
 /** What `systemctl list-sockets` prints on RHEL 8 (systemd 239). */
 const RHEL_8 =
@@ -107,8 +108,8 @@ Deno.test("activation: a service of which nothing is told is no yes", async () =
       : Promise.reject(new Error("systemctl failed"));
   await assertRejects(
     () => serviceState("/run/docker.sock", systemctl),
-    Error,
-    "systemctl failed",
+    EngineError,
+    "systemd does not tell whether docker.service is up: systemctl failed",
   );
   const { systemctl: empty } = systemd(NEWER, "");
   assertEquals(await serviceState("/run/docker.sock", empty), "down");

@@ -98,8 +98,8 @@ export function parseConfig(file: string, text: string): Config {
     problems.push({
       file,
       message: "it has no section, so that nothing would be enforced: write " +
-        `[volumes], [images] or [push], or ${ENFORCE_NOTHING} = true if that ` +
-        "is meant",
+        "[volumes], [images], [push] or [privileges], or " +
+        `${ENFORCE_NOTHING} = true if that is meant`,
     });
   }
   if (problems.length > 0) throw new ConfigError(problems);

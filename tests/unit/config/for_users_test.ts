@@ -211,8 +211,8 @@ Deno.test("for users: mistakes are named with their line", () => {
         OPS,
         [
           "it has no section, so that nothing would be enforced: write " +
-          "[volumes], [images] or [push], or enforce-nothing = true if that " +
-          "is meant",
+          "[volumes], [images], [push] or [privileges], or " +
+          "enforce-nothing = true if that is meant",
         ],
       ],
       [

@@ -147,7 +147,8 @@ Deno.test("load: the old file of volumes holds nothing else", () => {
 
 Deno.test("load: a file without a section is a mistake, unless it says so", () => {
   const none = "it has no section, so that nothing would be enforced: write " +
-    "[volumes], [images] or [push], or enforce-nothing = true if that is meant";
+    "[volumes], [images], [push] or [privileges], or enforce-nothing = true " +
+    "if that is meant";
   for (
     const [text, expected] of [
       ["", [none]],

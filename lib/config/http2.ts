@@ -89,7 +89,8 @@ export class Http2Watch {
   #found?: Http2Found;
   #isDue = true;
   #isLooking = false;
-  #notBefore = 0;
+  /** By the clock that nobody sets. */
+  #notBefore = -Infinity;
 
   /**
    * @param options The engine, where users reach it, the settings in force, and
@@ -110,7 +111,7 @@ export class Http2Watch {
   /** Another engine may be there from now on. */
   engineStarts(): void {
     this.#isDue = true;
-    this.#notBefore = 0;
+    this.#notBefore = -Infinity;
   }
 
   /**
@@ -119,7 +120,8 @@ export class Http2Watch {
    * @returns When it was looked, if it was due.
    */
   async heard(): Promise<void> {
-    if (!this.#isDue || this.#isLooking || Date.now() < this.#notBefore) return;
+    const isEarly = performance.now() < this.#notBefore;
+    if (!this.#isDue || this.#isLooking || isEarly) return;
     this.#isDue = false;
     this.#isLooking = true;
     try {
@@ -128,7 +130,7 @@ export class Http2Watch {
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       this.#isDue = true;
-      this.#notBefore = Date.now() + RETRY;
+      this.#notBefore = performance.now() + RETRY;
     } finally {
       this.#isLooking = false;
     }

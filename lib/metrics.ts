@@ -19,7 +19,7 @@ export interface Observation {
   seconds: number;
 }
 
-/** What the third line did to a container. */
+/** What the second or the third line did to a container. */
 export type Deed =
   | "removed"
   | "task_removed"
@@ -126,7 +126,7 @@ export class Metrics {
     this.#askLatency.observe(seconds);
   }
 
-  /** @param deed What the third line did to a container. */
+  /** @param deed What the second or the third line did to a container. */
   acted(deed: Deed): void {
     this.#deeds[deed]++;
   }

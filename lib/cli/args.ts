@@ -1,6 +1,7 @@
 /**
- * The command line. A new option is added here five times: in {@link Args}, in
- * the names of those with or without a value, in the help, in {@link readArgs}.
+ * The command line. A new option is added here in five places: {@link Args}, the
+ * names of those with or without a value, {@link USAGE}, {@link HELP} and
+ * {@link readArgs}.
  *
  * @module
  */

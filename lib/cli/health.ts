@@ -4,6 +4,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli";
+import { request } from "node:http";
 import type { MonitorAddress } from "../monitor_address.ts";
 import { messageOf, printable } from "../text.ts";
 import { readAddress, UsageError } from "./args.ts";
@@ -79,7 +80,6 @@ async function get(
   const where = to.transport === "unix"
     ? { socketPath: to.path }
     : { host: to.hostname, port: to.port };
-  const { request } = await import("node:http");
   const { promise, resolve, reject } = Promise.withResolvers<
     { status: number; body: string }
   >();

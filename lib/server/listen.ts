@@ -6,6 +6,7 @@
 import type { Log } from "../log.ts";
 import { type Listener, ListenError } from "./listener.ts";
 import { listenOnPath } from "./own_socket.ts";
+import { listenOnDescriptor } from "./passed_socket.ts";
 import type { PluginHandler } from "./plugin.ts";
 
 export { type Listener, ListenError };
@@ -51,8 +52,5 @@ export async function listen(
         ".socket unit, so that it listens on a socket of its own",
     );
   }
-  // Loaded only here: a socket of our own needs nothing of Node's, and is there
-  // sooner.
-  const { listenOnDescriptor } = await import("./passed_socket.ts");
   return await listenOnDescriptor(handler, FIRST_FD, path, log);
 }

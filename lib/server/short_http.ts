@@ -97,7 +97,7 @@ async function serveOne(connection: Deno.Conn, answer: Answer): Promise<void> {
 
 const END = "\r\n\r\n";
 
-/** The head of a request; as much as came if it is too long, or ends early. */
+/** The head of a request; empty if it is too long, or ends early. */
 async function readHead(connection: Deno.Conn): Promise<string> {
   const buffer = new Uint8Array(HEAD_LIMIT);
   let head = "";

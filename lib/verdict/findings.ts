@@ -83,7 +83,8 @@ export async function lookAt(
 }
 
 /**
- * What each of a policy's settings refuses; one that does not refuse is mild.
+ * What all of the settings refuse; undefined if one of them allows it. Of
+ * several, one that is only tried out counts.
  */
 async function mildest<Policy extends CommonKeys>(
   section: Section,

@@ -93,7 +93,12 @@ export function withoutPlaces({ content }: Value): unknown {
   return isList(content) ? content.map(withoutPlaces) : content;
 }
 
-/** Tells a list from other content. */
+/**
+ * Tells a list from other content.
+ *
+ * @param content What a value holds.
+ * @returns Whether it is a list.
+ */
 export function isList(content: Value["content"]): content is readonly Value[] {
   return Array.isArray(content);
 }

@@ -149,7 +149,12 @@ function readPrivileges(section: SectionReader): Section<"privileges"> {
   };
 }
 
-/** Shows `[privileges]` as {@link readPrivileges} reads it. */
+/**
+ * Shows `[privileges]` as {@link readPrivileges} reads it.
+ *
+ * @param privileges The settings.
+ * @returns Its keys with their values.
+ */
 export function showPrivileges(privileges: Section<"privileges">): Shown {
   return {
     "allow-privileged": privileges.allowPrivileged,

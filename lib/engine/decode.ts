@@ -152,22 +152,39 @@ function specOf(value: unknown): ServiceSpec {
   };
 }
 
-/** @returns Whether a value of JSON is an object. */
+/**
+ * Tells objects from other values.
+ *
+ * @param value A value of JSON.
+ * @returns Whether it is an object: neither a list nor null.
+ */
 export function isRecord(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** @returns The object that a value is; an empty one if it is none. */
+/**
+ * Reads an object.
+ *
+ * @param value A value of JSON.
+ * @returns The object that it is; an empty one if it is none.
+ */
 export function record(value: unknown): Json {
   return isRecord(value) ? value : {};
 }
 
-/** @returns The text that a value is; an empty one if it is none. */
+/**
+ * Reads a text.
+ *
+ * @param value A value of JSON.
+ * @returns The text that it is; an empty one if it is none.
+ */
 export function text(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
 /**
+ * Reads a list of objects.
+ *
  * @param value A value of JSON; null and undefined are empty lists.
  * @param path The path asked for, to be named in an error.
  * @returns The objects in the list that it is.

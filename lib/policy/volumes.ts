@@ -99,6 +99,7 @@ export async function decideVolumes(
  * @param engine The engine, which tells where it keeps its own files.
  * @param containers The container, and others that the name may mean.
  * @returns The decision.
+ * @throws {EngineError} If the engine cannot be asked.
  */
 export async function decideContainer(
   policy: VolumesPolicy,

@@ -45,6 +45,7 @@ async function serviceOfTask(
  *   service the container is a task of. What one of them allows may be.
  * @returns What the policies have against it.
  * @throws {EngineError} If the engine gives no usable answer.
+ * @throws {Unreadable} If what it recorded is of another type than it sends.
  */
 export async function lookAt(
   engine: LineOptions["engine"],

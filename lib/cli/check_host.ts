@@ -14,7 +14,7 @@ import {
 import { serviceState } from "../engine/activation.ts";
 import { EngineApi } from "../engine/api.ts";
 import { engineClient } from "../engine/client.ts";
-import { type Json, record, text } from "../engine/decode.ts";
+import { type JsonRecord, record, text } from "../engine/decode.ts";
 import { connectEngine, EngineError } from "../engine/engine.ts";
 import { USUAL_HOST } from "../engine/h2c.ts";
 import { OwnCalls } from "../engine/own_calls.ts";
@@ -99,7 +99,7 @@ export async function usualHostWarnings(config: Config): Promise<string[]> {
  * No certain fault: the engine tells what it was started with (`SystemInfo` in
  * moby's daemon/info.go), and the plugin can have been given another name.
  */
-function warnOfPlugins({ Plugins }: Json): string[] {
+function warnOfPlugins({ Plugins }: JsonRecord): string[] {
   const asked = names(record(Plugins).Authorization);
   return asked.includes(NAME) ? [] : [
     `the engine was started to ask ${
@@ -114,7 +114,7 @@ function warnOfPlugins({ Plugins }: Json): string[] {
  * `fillAPIInfo` in moby's daemon/info.go; in older engines, the same words in
  * daemon/info_unix.go and daemon/info.go.
  */
-function warnOfListeners({ Warnings }: Json): string[] {
+function warnOfListeners({ Warnings }: JsonRecord): string[] {
   return names(Warnings).flatMap((warning) => {
     const open = /\bAPI is accessible on (\S+) without (encryption|TLS [a-z ]+)/
       .exec(warning);

@@ -11,7 +11,7 @@ import type {
   EngineRequest,
   EngineStream,
 } from "./client.ts";
-import { isRecord, type Json } from "./decode.ts";
+import { isRecord, type JsonRecord } from "./decode.ts";
 import { EngineError, EngineRefusal } from "./error.ts";
 
 /** The newest API version whose answers are known here. */
@@ -77,7 +77,7 @@ export class EngineApi {
    * @returns The object that is the answer, or undefined if the engine knows no
    *   such thing.
    */
-  async inspect(path: string): Promise<Json | undefined> {
+  async inspect(path: string): Promise<JsonRecord | undefined> {
     const found = await this.find(path);
     if (found === undefined || isRecord(found)) return found;
     throw new EngineError(`GET ${path} gave no JSON object`);
@@ -108,7 +108,7 @@ export class EngineApi {
   async change(
     method: "POST" | "DELETE",
     path: string,
-    body?: Json,
+    body?: JsonRecord,
   ): Promise<void> {
     const answer = await this.#send({
       method,

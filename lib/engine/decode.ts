@@ -15,7 +15,7 @@ import type {
 } from "./facts.ts";
 
 /** A JSON object. */
-export type Json = Record<string, unknown>;
+export type JsonRecord = Record<string, unknown>;
 
 /**
  * Reads an element of what `GET /containers/json` shows.
@@ -26,7 +26,7 @@ export type Json = Record<string, unknown>;
  * @throws {EngineError} If it has something else where a list belongs.
  */
 export function containerFacts(
-  container: Json,
+  container: JsonRecord,
   path: string,
 ): ContainerFacts {
   return {
@@ -49,7 +49,10 @@ export function containerFacts(
  * @returns The container.
  * @throws {EngineError} If it has something else where a list belongs.
  */
-export function inspectedFacts(container: Json, path: string): ContainerFacts {
+export function inspectedFacts(
+  container: JsonRecord,
+  path: string,
+): ContainerFacts {
   const config = record(container.Config);
   const made = Date.parse(text(container.Created));
   return {
@@ -66,7 +69,10 @@ export function inspectedFacts(container: Json, path: string): ContainerFacts {
 /** `State` in moby's daemon/container/state.go. */
 const RUNNING = new Set(["running", "paused", "restarting"]);
 
-function mountsOf(container: Json, path: string): ContainerFacts["mounts"] {
+function mountsOf(
+  container: JsonRecord,
+  path: string,
+): ContainerFacts["mounts"] {
   return records(container.Mounts, path).map((mount) => ({
     // Containers from before Docker 1.13 have no Type.
     type: text(mount.Type) || (text(mount.Driver) ? "volume" : "bind"),
@@ -85,7 +91,7 @@ function mountsOf(container: Json, path: string): ContainerFacts["mounts"] {
  * @returns The image.
  * @throws {EngineError} If it has something else where a list belongs.
  */
-export function imageFacts(image: Json, path: string): ImageFacts {
+export function imageFacts(image: JsonRecord, path: string): ImageFacts {
   const config = record(image.Config);
   return {
     id: text(image.Id),
@@ -111,7 +117,7 @@ export function imageFacts(image: Json, path: string): ImageFacts {
  * @returns The image.
  * @throws {EngineError} If it has something else where a list belongs.
  */
-export function listedImage(image: Json, path: string): ListedImage {
+export function listedImage(image: JsonRecord, path: string): ListedImage {
   return {
     id: text(image.Id),
     repoTags: texts(image.RepoTags, path),
@@ -126,7 +132,7 @@ export function listedImage(image: Json, path: string): ListedImage {
  * @returns The service.
  * @throws {EngineError} If it has something else where a list belongs.
  */
-export function serviceFacts(service: Json): ServiceFacts {
+export function serviceFacts(service: JsonRecord): ServiceFacts {
   return {
     id: text(service.ID),
     spec: specOf(service.Spec),
@@ -158,7 +164,7 @@ function specOf(value: unknown): ServiceSpec {
  * @param value A value of JSON.
  * @returns Whether it is an object: neither a list nor null.
  */
-export function isRecord(value: unknown): value is Json {
+export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
@@ -168,7 +174,7 @@ export function isRecord(value: unknown): value is Json {
  * @param value A value of JSON.
  * @returns The object that it is; an empty one if it is none.
  */
-export function record(value: unknown): Json {
+export function record(value: unknown): JsonRecord {
   return isRecord(value) ? value : {};
 }
 
@@ -190,7 +196,7 @@ export function text(value: unknown): string {
  * @returns The objects in the list that it is.
  * @throws {EngineError} If it is none.
  */
-export function records(value: unknown, path: string): Json[] {
+export function records(value: unknown, path: string): JsonRecord[] {
   return array(value, path).map(record);
 }
 

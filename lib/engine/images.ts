@@ -9,7 +9,13 @@ import { Unreadable } from "../call/unreadable.ts";
 import { shown } from "../text.ts";
 import { olderThan } from "../version.ts";
 import type { EngineApi } from "./api.ts";
-import { imageFacts, type Json, record, records, text } from "./decode.ts";
+import {
+  imageFacts,
+  type JsonRecord,
+  record,
+  records,
+  text,
+} from "./decode.ts";
 import { EngineError } from "./error.ts";
 import type { ImageFacts } from "./facts.ts";
 
@@ -137,7 +143,7 @@ async function platformsOf(api: EngineApi, name: string): Promise<Platform[]> {
  * daemon/containerd/image.go), while inspect passes over attestations and
  * images that are not complete (`multiPlatformSummary` in image_list.go).
  */
-function hidesManifest(manifests: Json[], image: Json): boolean {
+function hidesManifest(manifests: JsonRecord[], image: JsonRecord): boolean {
   const platforms = manifests.map(({ Kind, Descriptor, ImageData }) => ({
     isImage: Kind === "image",
     platform: record(

@@ -1,5 +1,5 @@
 import type { EngineApi } from "./api.ts";
-import { type Json, record, records, text } from "./decode.ts";
+import { type JsonRecord, record, records, text } from "./decode.ts";
 import { EngineRefusal } from "./error.ts";
 import type { ListedService } from "./facts.ts";
 
@@ -53,7 +53,7 @@ export async function scaleToZero(
 }
 
 /** Changes a spec, and tells whether it had to be. */
-function emptySpec(spec: Json): boolean {
+function emptySpec(spec: JsonRecord): boolean {
   const mode = record(spec.Mode);
   if ("Replicated" in mode) {
     if (record(mode.Replicated).Replicas === 0) return false;

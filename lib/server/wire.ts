@@ -5,6 +5,7 @@
  * @module
  */
 import type { AuthzRequest, AuthzResponse } from "../call/authz.ts";
+import { isRecord, type JsonRecord } from "../engine/decode.ts";
 import type { Decision } from "../policy/decision.ts";
 
 /** Content type of every answer to the engine. */
@@ -50,7 +51,7 @@ export function readAuthzResponse(message: string): AuthzResponse {
   };
 }
 
-function objectOf(text: string): Record<string, unknown> {
+function objectOf(text: string): JsonRecord {
   if (text === "") {
     // The engine's client sends a message again if the connection broke, but
     // has emptied it by then (`callWithRetry` in moby's pkg/plugins/client.go).
@@ -68,7 +69,7 @@ function objectOf(text: string): Record<string, unknown> {
   return message;
 }
 
-function requestOf(message: Record<string, unknown>): AuthzRequest {
+function requestOf(message: JsonRecord): AuthzRequest {
   const headers = message.RequestHeaders ?? {};
   if (!isRecord(headers) || !areStrings(headers)) {
     throw new WireError("RequestHeaders is not an object of strings");
@@ -113,16 +114,12 @@ export function formatError(problem: string): string {
 }
 
 function areStrings(
-  values: Record<string, unknown>,
+  values: JsonRecord,
 ): values is Record<string, string> {
   return Object.values(values).every((value) => typeof value === "string");
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function stringOf(message: Record<string, unknown>, field: string): string {
+function stringOf(message: JsonRecord, field: string): string {
   const value = message[field] ?? "";
   if (typeof value !== "string") {
     throw new WireError(`${field} is not a string`);
@@ -131,7 +128,7 @@ function stringOf(message: Record<string, unknown>, field: string): string {
 }
 
 function bodyOf(
-  message: Record<string, unknown>,
+  message: JsonRecord,
   field: string,
 ): { body?: string } {
   const base64 = stringOf(message, field);

@@ -11,6 +11,7 @@ import type {
   ContainerFacts,
   ImageFacts,
   ListedImage,
+  MountPoint,
   ServiceFacts,
 } from "./facts.ts";
 
@@ -72,7 +73,7 @@ const RUNNING = new Set(["running", "paused", "restarting"]);
 function mountsOf(
   container: JsonRecord,
   path: string,
-): ContainerFacts["mounts"] {
+): MountPoint[] {
   return records(container.Mounts, path).map((mount) => ({
     // Containers from before Docker 1.13 have no Type.
     type: text(mount.Type) || (text(mount.Driver) ? "volume" : "bind"),

@@ -30,13 +30,19 @@ export interface ContainerFacts {
   /** What its maker or its image chose to say; of a task, swarm's word too. */
   labels: Record<string, string>;
   /** Everything mounted into it, however it came about. */
-  mounts: {
-    type: string;
-    name: string;
-    source: string;
-    destination: string;
-    readOnly?: boolean;
-  }[];
+  mounts: MountPoint[];
+}
+
+/** A mount that a container has. */
+export interface MountPoint {
+  type: string;
+  /** The volume's name, if it is one. */
+  name: string;
+  /** Path on the host. */
+  source: string;
+  /** Path in the container. */
+  destination: string;
+  readOnly?: boolean;
 }
 
 /** An image's inspect. */

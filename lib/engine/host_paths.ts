@@ -20,9 +20,9 @@ export interface FollowedPath {
    * The path without links; if it does not exist, its nearest existing parent
    * without links, and the rest. Undefined if that can't be said.
    */
-  real?: string;
+  readonly real?: string;
   /** Why it can't be said, if the path alone does not show it. */
-  problem?: string;
+  readonly problem?: string;
 }
 
 /**

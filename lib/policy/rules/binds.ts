@@ -1,3 +1,4 @@
+import type { FollowedPath } from "../../engine/host_paths.ts";
 import { shown } from "../../text.ts";
 import { type Denial, deny } from "../decision.ts";
 import { cleanPath } from "./paths.ts";
@@ -30,16 +31,8 @@ export interface BindDirectory {
   readonly below: boolean;
 }
 
-/** Where a path on the host leads. */
-export interface HostPath {
-  /** The path without links; undefined if they can't be followed. */
-  readonly real?: string;
-  /** Why they can't be followed, if the path alone does not show it. */
-  readonly problem?: string;
-}
-
 /** A directory, and where its `fixed` part leads. */
-export type FollowedDirectory = BindDirectory & HostPath;
+export type FollowedDirectory = BindDirectory & FollowedPath;
 
 /**
  * Reads a directory of `allow-bind`.
@@ -76,7 +69,7 @@ export function readBindDirectory(entry: BindEntry): BindDirectory {
  */
 export function checkBind(
   { source, readOnly }: Bind,
-  { real, problem }: HostPath,
+  { real, problem }: FollowedPath,
   directories: readonly FollowedDirectory[],
   places: readonly string[] = [],
 ): Denial | undefined {

@@ -5,6 +5,7 @@
  */
 import type { Mount } from "../../call/mount.ts";
 import type { Platform } from "../../call/platform.ts";
+import type { MountPoint } from "../../engine/facts.ts";
 import { shown } from "../../text.ts";
 import { type Denial, deny } from "../decision.ts";
 import type { Bind } from "./binds.ts";
@@ -18,18 +19,6 @@ export interface Storage {
   readonly volumesFrom: readonly string[];
   /** The keys, which are paths in the container. */
   readonly tmpfs: readonly string[];
-}
-
-/** A mount that a container has, as its inspect shows it. */
-export interface MountPoint {
-  readonly type: string;
-  /** The volume's name, if it is one. */
-  readonly name: string;
-  /** Path on the host. */
-  readonly source: string;
-  /** Path in the container. */
-  readonly destination: string;
-  readonly readOnly?: boolean;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Mount } from "../../../../lib/call/mount.ts";
+import type { MountPoint } from "../../../../lib/engine/facts.ts";
 import {
   bindSources,
   checkBuild,
@@ -9,7 +10,6 @@ import {
   checkMounts,
   checkStorage,
   denyVolume,
-  type MountPoint,
   splitBind,
   type Storage,
 } from "../../../../lib/policy/rules/volumes.ts";

@@ -6,6 +6,7 @@
 import type { Engine } from "../engine/engine.ts";
 import {
   InvalidReference,
+  isDigest,
   parseReference,
   pullReference,
 } from "../call/reference.ts";
@@ -107,15 +108,10 @@ function decideServiceSpec(policy: ImagesPolicy, spec: ServiceSpec): Decision {
     const decision = decideName(policy, spec.pluginRemote);
     if (!decision.allow) return decision;
   }
-  if (spec.image === "" || IMAGE_ID.test(spec.image)) return ALLOW;
+  // An ID is never pulled.
+  if (spec.image === "" || isDigest(spec.image)) return ALLOW;
   return decideName(policy, spec.image);
 }
-
-/**
- * An ID is never pulled: pullImage in moby's
- * daemon/cluster/executor/container/adapter.go.
- */
-const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 
 /**
  * Decides on the image of a swarm's task that came to this host.
@@ -125,7 +121,7 @@ const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
  * @returns The decision.
  */
 export function decideTaskImage(policy: ImagesPolicy, image: string): Decision {
-  if (image === "" || IMAGE_ID.test(image)) return ALLOW;
+  if (image === "" || isDigest(image)) return ALLOW;
   try {
     return decideName(policy, image);
   } catch (error) {

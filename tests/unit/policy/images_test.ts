@@ -230,6 +230,8 @@ Deno.test("images: a new service is checked by its image", async () => {
   assertEquals(await image(`alpine:3@${DIGEST}`), no(`alpine:${DIGEST}`));
   // An ID is never pulled, its beginning is taken for a name.
   assertEquals(await image(DIGEST), "allowed");
+  assertEquals(await image(`sha384:${"ab".repeat(48)}`), "allowed");
+  assertEquals(await image(`sha512:${"ab".repeat(64)}`), "allowed");
   assertEquals(await image("sha256:abab"), no("sha256:abab"));
   assertEquals(
     await create({ PluginSpec: { Remote: "vieux/sshfs:1" } }),

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { delay } from "@std/async";
 import { STATUS_CODE } from "@std/http";
 import type { Log } from "../log.ts";
 import type { MonitorAddress } from "../monitor_address.ts";
@@ -40,6 +41,9 @@ export interface Monitor {
 
 /** How long to wait before the address is tried again, in milliseconds. */
 const RETRY = { first: 1000, most: 60_000 };
+
+/** Does not keep the process from ending. */
+const AT_REST = { persistent: false };
 
 /**
  * Its socket file is for root, and for the group of the process, which `Group=`
@@ -81,7 +85,7 @@ export function serveMonitor(
         }
         wasLogged = true;
         problem = why;
-        await unheldSleep(Math.min(wait, RETRY.most));
+        await delay(Math.min(wait, RETRY.most), AT_REST);
       }
     }
     if (isClosed) return listener?.close();
@@ -119,13 +123,6 @@ async function reasonOf(
   return error instanceof Deno.errors.AddrInUse && to.transport === "tcp"
     ? `it is in use by ${await holderOfPort(to.port)}`
     : messageOf(error);
-}
-
-/** A sleep that does not keep the process from ending. */
-function unheldSleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) =>
-    Deno.unrefTimer(setTimeout(resolve, milliseconds))
-  );
 }
 
 /**

@@ -7,6 +7,7 @@
  */
 import { parseArgs } from "@std/cli";
 import { HOST_FORM, isHost } from "../engine/address.ts";
+import { USUAL_HOST } from "../engine/h2c.ts";
 import type { LogFormat } from "../log.ts";
 import { type MonitorAddress, readMonitorAddress } from "../monitor_address.ts";
 
@@ -74,7 +75,7 @@ export const HELP = `usage: docker-policy-plugin [OPTIONS]
 An authorization plugin for the Docker Engine. Each command has a --help.
 
   --host URL       engine to ask: unix:///path or tcp://host:port
-                   (default unix:///var/run/docker.sock)
+                   (default ${USUAL_HOST})
   --cert-path DIR  cert.pem and key.pem to show an engine behind TLS
   --tls-verify     verify the engine's certificate by ca.pem in that directory
   --config FILE    settings (default /etc/docker/docker-policy-plugin.toml);
@@ -126,7 +127,7 @@ export function readArgs(
   if (stray !== undefined) throw new UsageError(`what is ${stray}?`);
   const all = (name: string) => allOf(name, parsed[name] as string[]);
   const one = (name: string) => oneOf(name, parsed[name] as string[]);
-  const host = one("host") ?? "unix:///var/run/docker.sock";
+  const host = one("host") ?? USUAL_HOST;
   if (!isHost(host)) throw new UsageError(`--host ${host}: give ${HOST_FORM}`);
   return {
     host,

@@ -11,6 +11,7 @@ import {
   request,
 } from "node:http";
 import { request as tlsRequest, type RequestOptions } from "node:https";
+import type { ConnectionOptions } from "node:tls";
 import type { EngineEndpoint } from "./address.ts";
 import { EngineError, EngineTooMuch } from "./error.ts";
 import type { OwnCalls } from "./own_calls.ts";
@@ -224,11 +225,25 @@ export function requestOptions({ to, tls }: EngineEndpoint): RequestOptions {
     ...("path" in to
       ? { socketPath: to.path }
       : { host: to.hostname, port: to.port }),
+    ...(tls && tlsOptions(tls)),
+  };
+}
+
+/**
+ * How an engine behind TLS is reached.
+ *
+ * @param tls The certificates.
+ * @returns Options for a connection.
+ */
+export function tlsOptions(
+  tls: NonNullable<EngineEndpoint["tls"]>,
+): ConnectionOptions {
+  return {
     ...tls,
     // Without --tls-verify any certificate will do, as it did for the plugins
     // that this one replaces; any list of authorities keeps Deno from looking
     // for the system's.
-    ...(tls && !tls.ca && { ca: tls.cert, rejectUnauthorized: false }),
+    ...(!tls.ca && { ca: tls.cert, rejectUnauthorized: false }),
   };
 }
 

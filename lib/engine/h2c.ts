@@ -14,6 +14,7 @@ import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { type EngineEndpoint, engineEndpoint } from "./address.ts";
+import { tlsOptions } from "./client.ts";
 import { EngineError } from "./error.ts";
 
 /** How long the engine may take for its first bytes, in milliseconds. */
@@ -141,14 +142,9 @@ export async function opensHttp2(
 
 function open({ to, tls }: EngineEndpoint): Socket {
   const address = "path" in to ? to : { host: to.hostname, port: to.port };
-  if (!tls) return connect(address);
-  return connectTls({
-    ...address,
-    ...tls,
-    // As in client.ts.
-    ...(!tls.ca && { ca: tls.cert, rejectUnauthorized: false }),
-    ALPNProtocols: ["h2"],
-  });
+  return tls
+    ? connectTls({ ...address, ...tlsOptions(tls), ALPNProtocols: ["h2"] })
+    : connect(address);
 }
 
 /** Whether bytes begin with a frame of settings that are no acknowledgement. */

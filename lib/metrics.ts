@@ -149,7 +149,13 @@ export class Metrics {
   }
 
   *#lines(standing: Standing): Generator<string> {
-    const { version, generation, reloaded, following, left } = standing;
+    yield* this.#callLines();
+    yield* this.#containerLines(standing);
+    yield* programLines(standing);
+  }
+
+  /** Of the engine's calls, and of ours to it. */
+  *#callLines(): Generator<string> {
     const decisions = "docker_policy_decisions_total";
     yield* head(decisions, "counter", "Verdicts on calls of the engine's API.");
     for (const [endpoint, rules] of this.#decisions) {
@@ -178,7 +184,10 @@ export class Metrics {
       "Time that the engine took to answer.",
     );
     yield* this.#askLatency.lines(askLatency);
+  }
 
+  /** Of what the host has. */
+  *#containerLines({ following, left }: Standing): Generator<string> {
     const deeds = "docker_policy_containers_undone_total";
     yield* head(
       deeds,
@@ -203,38 +212,40 @@ export class Metrics {
       "Refused containers that ran before, and are left alone.",
     );
     yield `${leftAlone} ${left}`;
-
-    const config = "docker_policy_config_generation";
-    yield* head(config, "gauge", "Times that settings were taken over.");
-    yield `${config} ${generation}`;
-    const reload = "docker_policy_config_last_reload_successful";
-    yield* head(reload, "gauge", "Whether the last settings were taken over.");
-    yield `${reload} ${Number(reloaded)}`;
-
-    const section = "docker_policy_section";
-    yield* head(section, "gauge", "What a section's policy does.");
-    for (const [name, state] of standing.states) {
-      for (const each of STATES) {
-        const label = each.replace(" ", "_");
-        yield `${section}{section="${name}",state="${label}"} ` +
-          Number(each === state);
-      }
-    }
-    const monitor = "docker_policy_monitor_served";
-    yield* head(monitor, "gauge", "Whether an address of this API is served.");
-    for (const [address, isServed] of standing.monitors) {
-      yield `${monitor}{address=${JSON.stringify(address)}} ${
-        Number(isServed)
-      }`;
-    }
-    const lost = "docker_policy_audit_lost_total";
-    yield* head(lost, "counter", "Events that the audit log has lost.");
-    yield `${lost} ${standing.auditLost}`;
-
-    const build = "docker_policy_build_info";
-    yield* head(build, "gauge", "What runs here.");
-    yield `${build}{version="${version}",deno="${Deno.version.deno}"} 1`;
   }
+}
+
+/** Of the settings, and of the program itself. */
+function* programLines(standing: Standing): Generator<string> {
+  const { version, generation, reloaded } = standing;
+  const config = "docker_policy_config_generation";
+  yield* head(config, "gauge", "Times that settings were taken over.");
+  yield `${config} ${generation}`;
+  const reload = "docker_policy_config_last_reload_successful";
+  yield* head(reload, "gauge", "Whether the last settings were taken over.");
+  yield `${reload} ${Number(reloaded)}`;
+
+  const section = "docker_policy_section";
+  yield* head(section, "gauge", "What a section's policy does.");
+  for (const [name, state] of standing.states) {
+    for (const each of STATES) {
+      const label = each.replace(" ", "_");
+      yield `${section}{section="${name}",state="${label}"} ` +
+        Number(each === state);
+    }
+  }
+  const monitor = "docker_policy_monitor_served";
+  yield* head(monitor, "gauge", "Whether an address of this API is served.");
+  for (const [address, isServed] of standing.monitors) {
+    yield `${monitor}{address=${JSON.stringify(address)}} ${Number(isServed)}`;
+  }
+  const lost = "docker_policy_audit_lost_total";
+  yield* head(lost, "counter", "Events that the audit log has lost.");
+  yield `${lost} ${standing.auditLost}`;
+
+  const build = "docker_policy_build_info";
+  yield* head(build, "gauge", "What runs here.");
+  yield `${build}{version="${version}",deno="${Deno.version.deno}"} 1`;
 }
 
 function head(name: string, type: string, help: string): string[] {

@@ -42,7 +42,7 @@ export function watchHearing(
   }
 
   async function probe(): Promise<void> {
-    const isHeard = await hears(path, interval / 2);
+    const isHeard = await hears(path, Math.min(PATIENCE, interval / 2));
     if (isOver) return;
     if (isHeard !== undefined) failures = isHeard ? 0 : failures + 1;
     if (failures === TRIES) return onDeaf();
@@ -55,10 +55,10 @@ export function watchHearing(
   };
 }
 
-/** Whether it is heard; undefined if that can't be told. */
+/** Whether it is heard in time; undefined if that can't be told. */
 async function hears(
   path: string,
-  interval: number,
+  patience: number,
 ): Promise<boolean | undefined> {
   let connection: Deno.UnixConn;
   try {
@@ -71,7 +71,7 @@ async function hears(
   const deadline = setTimeout(() => {
     isLate = true;
     connection.close();
-  }, Math.min(PATIENCE, interval));
+  }, patience);
   try {
     await connection.write(PROBE);
     // An answer will do, and so will a connection that is closed.

@@ -196,7 +196,7 @@ const DEFAULT_CAPABILITIES = new Set([
  * @param name In any letter case, with or without `CAP_`.
  * @returns In upper case without `CAP_`.
  */
-export function normalCapability(name: string): string {
+function normalCapability(name: string): string {
   return name.toUpperCase().replace(/^CAP_/, "");
 }
 

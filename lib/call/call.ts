@@ -1,4 +1,5 @@
 import { shown } from "../text.ts";
+import { olderThan } from "../version.ts";
 import type { AuthzRequest } from "./authz.ts";
 import type { Endpoint, Route } from "./endpoints.ts";
 import { isObject, parseJson } from "./json.ts";
@@ -34,6 +35,14 @@ export class Call {
     this.apiVersion = target.version;
     this.query = new Query(target.rawQuery);
     this.#request = request;
+  }
+
+  /**
+   * Whether `start` takes a HostConfig: before API 1.24 (postContainersStart in
+   * 20.10). A version that is not in the path is a later one.
+   */
+  get startTakesHostConfig(): boolean {
+    return this.apiVersion !== undefined && olderThan(this.apiVersion, "1.24");
   }
 
   /** Whether the engine passed the body on. */

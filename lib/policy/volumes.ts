@@ -193,9 +193,7 @@ async function decideStart(
   call: Call,
   engine: Engine,
 ): Promise<Decision> {
-  // Only then does `start` take a HostConfig (postContainersStart in 20.10);
-  // a version that is not in the path is a later one.
-  if (call.apiVersion !== undefined && olderThan(call.apiVersion, "1.24")) {
+  if (call.startTakesHostConfig) {
     if (call.mayHaveHiddenBody) {
       throw new Unreadable(
         "before API 1.24 it may carry a HostConfig, and the engine shows " +

@@ -21,6 +21,21 @@ Deno.test("call: what the target says", () => {
   assertEquals(create.query.get("name"), undefined);
 });
 
+Deno.test("call: in which API versions a start takes a HostConfig", () => {
+  for (
+    const [version, expected] of [
+      ["/v1.23", true],
+      ["/v1.9", true],
+      ["/v1.24", false],
+      ["/v1.100", false],
+      ["", false],
+    ] as const
+  ) {
+    const call = callOf(request(`POST ${version}/containers/x/start`));
+    assertEquals(call.startTakesHostConfig, expected, version);
+  }
+});
+
 Deno.test("call: a query that can't be read is refused", () => {
   assertEquals(
     refused(() => callOf(request("POST /containers/create?a=1;b=2", {}))),

@@ -21,7 +21,6 @@ import type { ContainerFacts, Engine } from "../engine/engine.ts";
 import { followLinks } from "../engine/host_paths.ts";
 import { findProfiles } from "../engine/seccomp_profiles.ts";
 import { shown } from "../text.ts";
-import { olderThan } from "../version.ts";
 import { decideBinds, findSwappable } from "./binds.ts";
 import { ALLOW, type Decision, type Denial, deny } from "./decision.ts";
 import type { Bind, BindEntry } from "./rules/binds.ts";
@@ -343,9 +342,7 @@ async function decideStart(
   call: Call,
   engine: Engine,
 ): Promise<Decision> {
-  // Only then does `start` take a HostConfig (postContainersStart in 20.10); a
-  // version that is not in the path is a later one.
-  if (call.apiVersion !== undefined && olderThan(call.apiVersion, "1.24")) {
+  if (call.startTakesHostConfig) {
     if (call.mayHaveHiddenBody) call.body(); // Throws, saying why.
     if (call.hasBody) {
       const decision = await decideBody(policy, call.body(), engine, {});

@@ -70,10 +70,7 @@ export function inspectedFacts(
 /** `State` in moby's daemon/container/state.go. */
 const RUNNING = new Set(["running", "paused", "restarting"]);
 
-function mountsOf(
-  container: JsonRecord,
-  path: string,
-): MountPoint[] {
+function mountsOf(container: JsonRecord, path: string): MountPoint[] {
   return records(container.Mounts, path).map((mount) => ({
     // Containers from before Docker 1.13 have no Type.
     type: text(mount.Type) || (text(mount.Driver) ? "volume" : "bind"),

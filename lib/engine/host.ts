@@ -11,7 +11,7 @@ import {
 import type { JsonObject } from "../call/json.ts";
 import { Struct } from "../call/struct.ts";
 import type { EngineApi } from "./api.ts";
-import { isRecord, type JsonRecord, record, text } from "./decode.ts";
+import { isRecord, record, text } from "./decode.ts";
 import type { ExecFacts, HostFacts, RecordedContainer } from "./facts.ts";
 
 /**
@@ -128,5 +128,5 @@ export async function networkDriver(
 }
 
 function structOf(value: unknown, where: string): Struct {
-  return new Struct(record(value) as JsonRecord as JsonObject, where);
+  return new Struct(record(value) as JsonObject, where);
 }

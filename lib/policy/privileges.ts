@@ -174,11 +174,7 @@ export async function decideContainerPrivileges(
     recorded: true,
   });
   const binds = decision.allow
-    ? await decideBinds(
-      policy.allowBind,
-      bindsOf(container as ContainerFacts),
-      engine,
-    )
+    ? await decideBinds(policy.allowBind, bindsOf(container), engine)
     : decision;
   return binds.allow ? binds : inContainer(name, binds);
 }

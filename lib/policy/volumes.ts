@@ -124,7 +124,7 @@ export async function decideContainer(
  * @param container The container.
  * @returns Its bind mounts.
  */
-export function bindsOf({ mounts }: ContainerFacts): Bind[] {
+export function bindsOf({ mounts }: Pick<ContainerFacts, "mounts">): Bind[] {
   return mounts.filter(({ type }) => type === "bind")
     .map(({ source, readOnly = false }) => ({ source, readOnly }));
 }

@@ -6,6 +6,7 @@
  */
 import { delay } from "@std/async";
 import type { ContainerFacts, Engine } from "../engine/engine.ts";
+import type { MountPoint } from "../engine/facts.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { shown } from "../text.ts";
@@ -221,7 +222,7 @@ function volumesOf({ mounts }: ContainerFacts): string[] {
 }
 
 function mountText(
-  { type, name, source, destination }: ContainerFacts["mounts"][number],
+  { type, name, source, destination }: MountPoint,
 ): string {
   return `${type}:${name || source}:${destination}`;
 }

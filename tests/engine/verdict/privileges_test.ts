@@ -4,7 +4,7 @@
  */
 
 import { always, eventually } from "../../helpers/waiting.ts";
-import { hostTest } from "./third_line/host.ts";
+import { type Host, hostTest } from "./third_line/host.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 
 const REFUSED = {
@@ -16,6 +16,13 @@ const REFUSED = {
   },
   "--security-opt seccomp=unconfined": { SecurityOpt: ["seccomp=unconfined"] },
 };
+
+async function untilGone(host: Host, id: string): Promise<void> {
+  await eventually("it is gone", async () => {
+    const { containers } = await host.things();
+    return containers.every((each) => each.Id !== id);
+  });
+}
 
 hostTest("a container with more than is allowed", async (t, host) => {
   await host.image("plain:1");
@@ -34,10 +41,7 @@ hostTest("a container with more than is allowed", async (t, host) => {
           HostConfig: { NetworkMode: "none", ...HostConfig },
         }).then((answer) => answer.json<{ Id: string }>())
       );
-      await eventually("it is gone", async () => {
-        const { containers } = await host.things();
-        return containers.every((each) => each.Id !== Id);
-      });
+      await untilGone(host, Id);
       const alert = await host.alert(Id.slice(0, 12));
       assertStringIncludes(alert, `${option} is not allowed`);
     });
@@ -84,10 +88,7 @@ hostTest("an image that is not here, and a required user", async (t, host) => {
     const { Id } = await host.behindItsBack(() =>
       create("plain:1").then((answer) => answer.json<{ Id: string }>())
     );
-    await eventually("it is gone", async () => {
-      const { containers } = await host.things();
-      return containers.every((each) => each.Id !== Id);
-    });
+    await untilGone(host, Id);
     assertStringIncludes(await host.alert(Id.slice(0, 12)), "--user UID");
   });
 });
